@@ -1,0 +1,5 @@
+"""`python -m tracecraft` is the `tracecraft` command."""
+
+from tracecraft.cli import main
+
+main()

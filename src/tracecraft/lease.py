@@ -1,0 +1,158 @@
+"""Keeps one claim alive while work runs, and says when it is lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
+
+from tracecraft import clock
+from tracecraft.claims import Claim, Outcome, View, renewed
+from tracecraft.errors import Conflict, LostLease, TracecraftError
+from tracecraft.records import PATIENCE, commit, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tracecraft.claiming import Hold
+    from tracecraft.project import Project
+
+
+_Answer = Literal["renewed", "ended", "lost", "unsure"]
+"""What became of a renewal. A hold "ended" when the work itself completed or released the step under it."""
+
+
+class LeaseKeeper:
+    """Renews a hold from a background thread every third of its ttl.
+
+    A renewal counts only if its answer came before the deadline in force, which is counted from before the last
+    counting renewal was sent. When the deadline passes unrenewed, or the claim shows another hold, `lost` is set and
+    `on_lost` is called once, from that thread. `process` names who does the work, once it is known; the claim says so
+    from the first renewal on, which then is made at once.
+    """
+
+    def __init__(
+        self, project: Project, hold: Hold, on_lost: Callable[[], None] | None = None, process: str = ""
+    ) -> None:
+        self._project = project
+        self._hold = hold
+        self._key = hold.claim.key
+        self._deadline = hold.began + hold.ttl
+        self._patience = min(PATIENCE, max(1.0, hold.ttl / 4))
+        self._on_lost = on_lost
+        self._process = process
+        self._stop = threading.Event()
+        self.lost = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"lease-{hold.step}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop renewing; waits for a renewal under way."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=self._hold.ttl)
+
+    def _run(self) -> None:
+        pause = 0.0 if self._process else self._hold.ttl / 3
+        while not self._stop.wait(max(0.05, min(pause, self._deadline - clock.elapsed()))):
+            answer = self._renew_in_time()
+            if answer == "ended":
+                return
+            if answer == "lost":
+                self.lost.set()
+                if self._on_lost is not None:
+                    self._on_lost()
+                return
+            pause = self._hold.ttl / 3 if answer == "renewed" else min(1.0, self._hold.ttl / 10)
+
+    def _renew_in_time(self) -> _Answer:
+        """Renew by the deadline; past it, look once more, and trust only an answer that still shows this hold."""
+        sent = clock.elapsed()
+        answer = self._renew() if sent < self._deadline else "unsure"
+        if answer in ("lost", "ended") or (answer == "unsure" and clock.elapsed() < self._deadline):
+            return answer
+        if answer == "unsure" or clock.elapsed() >= self._deadline:
+            sent = clock.elapsed()
+            answer = self._renew()
+            if answer == "unsure" or clock.elapsed() >= sent + self._hold.ttl:
+                return "lost"
+        self._deadline = sent + self._hold.ttl
+        return answer
+
+    def _renew(self) -> _Answer:
+        """One try. "unsure" where the store did not say, or somebody else of this agent was faster."""
+        try:
+            base = read(self._project.store, self._key, Claim)
+            if base is None or base.record.fence != self._hold.fence:
+                return "lost"
+            if base.record.state != "in_progress":
+                return "ended"
+            record = renewed(View(self._hold.step, base, None), base)
+            record.process = self._process or record.process
+            commit(self._project.store, base.key, record, base, patience=self._patience)
+        except (Conflict, TracecraftError):
+            return "unsure"
+        return "renewed"
+
+
+class HeldStep:
+    """A step held while a `with` block runs. See `Steps.hold`."""
+
+    def __init__(self, project: Project, hold: Hold) -> None:
+        self._project = project
+        self._keeper = LeaseKeeper(project, hold)
+        self._ended = False
+        self.hold = hold
+
+    def check(self) -> None:
+        """Raises LostLease if the step is no longer held. Call it before anything that must not happen twice."""
+        if self._keeper.lost.is_set():
+            raise LostLease(f"the lease of {self.hold.step} was lost", hint="stop working on it", step=self.hold.step)
+
+    def complete(
+        self,
+        *,
+        outcome: Outcome = "complete",
+        note: str = "",
+        to: str | None = None,
+        next_action: str | None = None,
+        changed_files_in: Path | None = None,
+    ) -> View:
+        """End the hold from inside the block; see `Steps.complete`."""
+        self._keeper.stop()
+        self._ended = True
+        return self._project.steps.complete(
+            self.hold.step,
+            outcome=outcome,
+            note=note,
+            to=to,
+            next_action=next_action,
+            changed_files_in=changed_files_in,
+            fence=self.hold.fence,
+        )
+
+    def __enter__(self) -> HeldStep:
+        self._keeper.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._keeper.stop()
+        if self._ended:
+            return
+        if error is None:
+            self.check()
+            self.complete()
+        elif not self._keeper.lost.is_set():
+            self._release(f"ended by {type(error).__name__}: {error}"[:500])
+
+    def _release(self, note: str) -> None:
+        """Give the step back; failing to is only a notice, since the caller must hear what ended the block."""
+        try:
+            self._project.steps.release(self.hold.step, note=note, fence=self.hold.fence)
+        except TracecraftError as failed:
+            self._project.say(f"{self.hold.step} was not released: {failed.message}")

@@ -1,0 +1,39 @@
+"""What this machine remembers of a project between commands: the last heartbeat, what the store promises.
+
+Only to save requests. It may be deleted at any time, failing to write it is not an error, and no claim is ever
+decided by it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+class LocalState:
+    """A folder of small JSON files for one project on one store."""
+
+    def __init__(self, store_url: str, project: str, home: Path | None = None) -> None:
+        digest = hashlib.sha256(f"{store_url}\n{project}".encode()).hexdigest()[:16]
+        self.folder = (home or Path.home()) / ".tracecraft" / "state" / digest
+
+    def read(self, name: str) -> dict[str, Any]:
+        try:
+            return msgspec.json.decode((self.folder / f"{name}.json").read_bytes(), type=dict[str, Any])
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return {}
+
+    def write(self, name: str, content: dict[str, Any]) -> None:
+        temporary = self.folder / f".{name}.{os.getpid()}.{os.urandom(3).hex()}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(msgspec.json.encode(content))
+            os.replace(temporary, self.folder / f"{name}.json")
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink()

@@ -1,0 +1,86 @@
+"""Endpoint, region and credentials for a bucket, from where AWS tools keep them.
+
+obstore itself asks the environment, web identity, containers and instance metadata, but does not read ~/.aws; the
+static keys in there are read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigError
+from pathlib import Path
+from typing import Any
+
+from tracecraft.errors import UsageError
+from tracecraft.store.address import Address
+
+
+def options(address: Address, environ: Mapping[str, str]) -> dict[str, Any]:
+    """obstore's S3 options for an address. Raises UsageError when an own endpoint is named and no keys are found."""
+    profile = _profile(environ)
+    endpoint = (
+        address.endpoint
+        or environ.get("AWS_ENDPOINT_URL_S3")
+        or environ.get("AWS_ENDPOINT_URL")
+        or profile.get("endpoint_url", "")
+    )
+    region = (
+        address.region
+        or environ.get("AWS_REGION")
+        or environ.get("AWS_DEFAULT_REGION")
+        or profile.get("region")
+        or "us-east-1"
+    )
+    found: dict[str, Any] = {"region": region, **_keys(address, environ, profile)}
+    if endpoint:
+        if not endpoint.startswith(("http://", "https://")):
+            raise UsageError(f"not an endpoint: {endpoint!r}", hint="write http://host:port or https://host")
+        found["endpoint"] = endpoint.rstrip("/")
+        if "access_key_id" not in found:
+            raise UsageError(
+                f"no credentials for {endpoint}",
+                hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or init --access-key --secret-key",
+            )
+    return found
+
+
+def _keys(address: Address, environ: Mapping[str, str], profile: Mapping[str, str]) -> dict[str, str]:
+    for access, secret, token in (
+        (address.access_key, address.secret_key, ""),
+        (
+            environ.get("AWS_ACCESS_KEY_ID", ""),
+            environ.get("AWS_SECRET_ACCESS_KEY", ""),
+            environ.get("AWS_SESSION_TOKEN", ""),
+        ),
+        (
+            profile.get("aws_access_key_id", ""),
+            profile.get("aws_secret_access_key", ""),
+            profile.get("aws_session_token", ""),
+        ),
+    ):
+        if access and not secret:
+            raise UsageError("an access key without its secret key", hint="give both")
+        if access:
+            keys = {"access_key_id": access, "secret_access_key": secret}
+            return {**keys, "session_token": token} if token else keys
+    return {}
+
+
+def _profile(environ: Mapping[str, str]) -> dict[str, str]:
+    """The chosen profile's settings from ~/.aws/config and ~/.aws/credentials, the latter winning."""
+    chosen = environ.get("AWS_PROFILE") or "default"
+    home = Path(environ.get("HOME") or Path.home())
+    found: dict[str, str] = {}
+    for variable, file, section in (
+        ("AWS_CONFIG_FILE", "config", chosen if chosen == "default" else f"profile {chosen}"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "credentials", chosen),
+    ):
+        parser = ConfigParser(interpolation=None)
+        try:
+            parser.read(environ.get(variable) or home / ".aws" / file)
+        except (ConfigError, OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read the AWS {file} file: {type(error).__name__}", hint="mend it") from None
+        if parser.has_section(section):
+            found.update(parser.items(section))
+    return found
