@@ -1,0 +1,1 @@
+"""The tests of tracecraft, laid out as src/ is, and `support/`: the servers and faults they run against."""

@@ -1,0 +1,71 @@
+"""A coordination command starts fast: it imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.world import World
+
+HEAVY = {
+    "asyncio", "boto3", "botocore", "concurrent.futures", "email", "http.client", "httpx", "logging", "obstore",
+    "pydantic", "requests", "rich", "ssl", "urllib3",
+}  # fmt: skip
+
+RUN = """
+import json, sys
+from tracecraft.cli.app import run
+code = run(sys.argv[1:])
+sys.stderr.write("\\n" + json.dumps([code, sorted(sys.modules)]))
+"""
+
+
+def imported(world: World, *arguments: str, before: str = "") -> tuple[int, set[str]]:
+    """The exit code of a command, and every module that was imported for it."""
+    done = subprocess.run(
+        [sys.executable, "-c", before + RUN, *arguments],
+        cwd=world.folder("a"),
+        env=world.environment("a"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    code, names = json.loads(done.stderr.splitlines()[-1])
+    return code, set(names)
+
+
+COMMANDS = [
+    "claim design", "claim held", "complete mine", "release mine", "renew", "next", "memory set k v", "memory get k0",
+    "memory list", "send b hello", "inbox", "inbox --new", "status", "step list", "step-status held", "log", "agents",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_in_a_folder(folder_world: World, command: str) -> None:
+    folder_world.open("b").steps.claim("held")
+    folder_world.open("b").memory.set("k0", {"a": [1]})
+    folder_world.open("b").mailbox.send("a", "hello")
+    folder_world.open("a").steps.claim("mine")
+    code, names = imported(folder_world, *command.split())
+    assert code in (0, 3, 4)
+    assert not names & HEAVY
+
+
+@pytest.mark.parametrize("command", ["claim design", "memory get k0", "send b hello", "inbox", "status"])
+def test_on_a_bucket(world: World, command: str) -> None:
+    """There, obstore and what it brings along are what it takes."""
+    world.open("b").memory.set("k0", "v")
+    code, names = imported(world, *command.split())
+    assert code == 0
+    assert not names & (HEAVY - {"obstore"})
+
+
+def test_the_check_can_fail(folder_world: World) -> None:
+    code, names = imported(folder_world, "status", before="import asyncio")
+    assert code == 0
+    assert {"asyncio", "logging", "ssl"} <= names & HEAVY

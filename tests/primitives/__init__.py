@@ -1,0 +1,1 @@
+"""Tests of steps, mailbox, memory, artifacts and their kin through the API."""

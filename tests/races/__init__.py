@@ -1,0 +1,1 @@
+"""Races between real processes: one winner, no lost update, no lost message."""

@@ -1,0 +1,1 @@
+"""The small pieces of the ground floor, each by itself."""
