@@ -25,7 +25,7 @@ test: lint $(PEER)/.made
 lint: $(VENV)/.for-work
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy src tests soak
+	$(BIN)/mypy src tests soak benchmarks
 	$(BIN)/lint-imports
 
 soak: $(VENV)/.for-work $(PEER)/.made

@@ -1,0 +1,1 @@
+"""How fast, how large, how contended: figures that anyone can measure again with `make bench`."""
