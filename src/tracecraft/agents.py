@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -38,8 +37,7 @@ class Agent(Record, omit_defaults=False):
     place: str = ""
 
 
-@dataclass(frozen=True)
-class Presence:
+class Presence(msgspec.Struct, frozen=True):
     """An agent as others see it: `modified` is its last heartbeat by the store's clock, `age` seconds since then."""
 
     name: str

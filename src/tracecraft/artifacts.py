@@ -8,10 +8,11 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tracecraft import clock, layout
 from tracecraft.errors import Corrupt, Missing, NameTaken, NotFound, UsageError
@@ -36,8 +37,7 @@ class Sum(Record, omit_defaults=False):
     uploaded_at: str = ""
 
 
-@dataclass(frozen=True)
-class Artifact:
+class Artifact(msgspec.Struct, frozen=True):
     """A stored file. `verified` is False where no checksum speaks of this version of it (0.2.x keeps none)."""
 
     step: str

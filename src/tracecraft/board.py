@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tracecraft.claims import Claim, Handoff, State, Status, View
 from tracecraft.records import R, Stored, decode_many, read_many
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from tracecraft.project import Project
 
 
-@dataclass(frozen=True)
-class Board:
+class Board(msgspec.Struct, frozen=True):
     """Every step that has any object, at one look."""
 
     specs: Mapping[str, Spec]

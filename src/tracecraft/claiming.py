@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -45,8 +44,7 @@ _EVENTS: dict[How, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """A step in the hands of this agent. `previous` is who lost it, where it was taken from somebody."""
 
     step: str

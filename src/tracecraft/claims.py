@@ -6,7 +6,6 @@ done by `steps.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -79,8 +78,7 @@ class Claim(Versioned):
     """Etag of the last status.json of 0.2.x that is already part of this record."""
 
 
-@dataclass(frozen=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """A step as its objects show it together."""
 
     step: str

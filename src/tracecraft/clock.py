@@ -6,7 +6,6 @@ one store; deadlines inside a process use `elapsed`, which keeps running while t
 
 from __future__ import annotations
 
-import random
 import re
 import sys
 import time
@@ -87,6 +86,13 @@ def show_duration(seconds: float) -> str:
     return f"{days}d{hours % 24}h" if hours % 24 else f"{days}d"
 
 
+def jitter(low: float, high: float) -> float:
+    """A number between the two, so that those who wait do not come back all at once."""
+    from random import uniform  # few commands ever wait
+
+    return uniform(low, high)
+
+
 class Pace:
     """How long a watcher sleeps between looks: `fast` while things happen, then half as much again up to `slow`."""
 
@@ -101,7 +107,7 @@ class Pace:
 
     def sleep(self, at_most: float | None = None) -> None:
         """Sleep one interval with a tenth of jitter, but not longer than `at_most` seconds."""
-        length = self._next * random.uniform(0.9, 1.1)
+        length = self._next * jitter(0.9, 1.1)
         self._next = min(self._next * 1.5, self._slow)
         time.sleep(length if at_most is None else max(0.0, min(length, at_most)))
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +40,7 @@ class ConfigFile(msgspec.Struct, kw_only=True, omit_defaults=True):
     best_effort: bool = False
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """What a command works with. `agent` is empty where nobody named one; `no_agent` then says why."""
 
     address: Address
@@ -54,8 +52,7 @@ class Settings:
     file: Path | None
 
 
-@dataclass(frozen=True)
-class FoundFile:
+class FoundFile(msgspec.Struct, frozen=True):
     path: Path
     content: ConfigFile
     foreign: str
@@ -209,5 +206,7 @@ def default_project(folder: Path) -> tuple[str, str]:
 def new_agent_name(environ: Mapping[str, str] = os.environ) -> str:
     """A name for a worker nobody named: `<user>-<4 characters>`."""
     user = environ.get("USER") or environ.get("LOGNAME") or "agent"
-    letters = "".join(random.SystemRandom().choices(_LETTERS, k=4))
+    from random import SystemRandom
+
+    letters = "".join(SystemRandom().choices(_LETTERS, k=4))
     return f"{layout.valid_name(user, 'agent')[:59]}-{letters}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from tracecraft import clock
 from tracecraft.agents import STALE_AFTER
@@ -26,8 +27,7 @@ _CLOCK_OFF = 5.0
 _TRIES = 5
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One thing looked at. `next` is the command to run; empty when nothing is to be done."""
 
     check: str

@@ -6,8 +6,9 @@ Truth never depends on an event. Where one is missing, the record it would have 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tracecraft import clock
 from tracecraft.layout import EventKey, cut_subject, event_time
@@ -33,8 +34,7 @@ class Event(Record):
     rev: int = 0
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One line of the timeline. `modified` is the store's time; `body` is None when it was not read or is broken."""
 
     key: str
@@ -47,8 +47,7 @@ class Entry:
         return self.body.subject if self.body else self.name.subject
 
 
-@dataclass(frozen=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True):
     """Which events are wanted.
 
     `type` matches a whole type or its first part (`claim` finds `claim.refused`). `since` and `until` are seconds since

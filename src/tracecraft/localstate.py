@@ -6,8 +6,9 @@ decided by it.
 
 from __future__ import annotations
 
-import hashlib
 import os
+import re
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,7 @@ class LocalState:
     """A folder of small JSON files for one project on one store."""
 
     def __init__(self, store_url: str, project: str, home: Path | None = None) -> None:
-        digest = hashlib.sha256(f"{store_url}\n{project}".encode()).hexdigest()[:16]
-        self.folder = (home or Path.home()) / ".tracecraft" / "state" / digest
+        self.folder = (home or Path.home()) / ".tracecraft" / "state" / _folder_name(store_url, project)
 
     def read(self, name: str) -> dict[str, Any]:
         try:
@@ -37,3 +37,10 @@ class LocalState:
         except OSError:
             with suppress(OSError):
                 temporary.unlink()
+
+
+def _folder_name(store_url: str, project: str) -> str:
+    """A name that people recognise, told apart by a checksum: hashlib would be a tenth of a command's memory."""
+    checksum = zlib.crc32(f"{store_url}\n{project}".encode(errors="replace"))
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{project}-{store_url}")[:80]
+    return f"{readable}-{checksum:08x}"

@@ -7,7 +7,6 @@ keeps the largest time shown, and the messages shown in the two minutes before i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -75,8 +74,7 @@ class _Cursor02(Record):
     broadcast: _Stream02 = msgspec.field(default_factory=_Stream02)
 
 
-@dataclass(frozen=True)
-class Letter:
+class Letter(msgspec.Struct, frozen=True):
     """A message in a mailbox. `id` names it in `ack` and `reply_to`; `modified` is the store's time."""
 
     id: str
@@ -91,8 +89,7 @@ class Letter:
         return short_id(self.id)
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """What became of a message that was sent: who read it and who acknowledged it."""
 
     id: str
@@ -110,13 +107,12 @@ class Receipt:
         return "stored" if self.stored else "deleted"
 
 
-@dataclass
-class _Position:
+class _Position(msgspec.Struct):
     """A read position while it moves."""
 
     at: float = 0.0
     floor: str = ""
-    seen: dict[str, float] = field(default_factory=dict)
+    seen: dict[str, float] = msgspec.field(default_factory=dict)
     """Names shown, with the store's time where it is known."""
 
     def is_new(self, info: Info, name: str) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +44,7 @@ class PastValue(Record):
     version_id: str = ""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A memory key with its value; `version` is what `if_version` takes."""
 
     key: str
@@ -96,7 +93,7 @@ class Memory:
             try:
                 written = commit(self._project.store, self._project.layout.memory(key), record, found)
             except Conflict:
-                time.sleep(random.uniform(0, 0.002 * min(attempt + 1, 50)))
+                time.sleep(clock.jitter(0, 0.002 * min(attempt + 1, 50)))
                 continue
             self._follow(key, written.record)
             return _entry(key, written)

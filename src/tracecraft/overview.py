@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tracecraft.agents import Presence
 from tracecraft.board import Board
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from tracecraft.project import Project
 
 
-@dataclass(frozen=True)
-class Overview:
+class Overview(msgspec.Struct, frozen=True):
     """What `look` saw. `unread` counts this agent's new messages; None without an agent."""
 
     agents: Sequence[Presence]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import count
 from typing import Any, Generic, TypeVar
 
@@ -59,8 +58,7 @@ R = TypeVar("R", bound=Record)
 V = TypeVar("V", bound=Versioned)
 
 
-@dataclass(frozen=True)
-class Stored(Generic[R]):
+class Stored(msgspec.Struct, Generic[R], frozen=True):
     """A record as it stands in the store. `modified` is the store's time of it; None if it was only just written."""
 
     key: str
@@ -201,17 +199,17 @@ def commit(store: Store, key: str, record: V, base: Stored[V] | str | None, *, p
     ours = successor(record, base)
     data = encode(ours)
     deadline = clock.Deadline(patience)
-    unanswered = False
+    unanswered = refused = False
     for attempt in count():
         throttled = False
         try:
             return Stored(key, ours, _put(store, key, data, base), None)
         except Conflict:
-            pass
+            refused = True
         except Unknown as error:
             unanswered, throttled = True, error.throttled
         except Unreachable:
-            if not unanswered and (attempt >= _QUICK_ATTEMPTS or deadline.passed):
+            if not unanswered and not refused and (attempt >= _QUICK_ATTEMPTS or deadline.passed):
                 raise
         now_there = _look(store, key, unanswered)
         won = _as_ours(now_there, ours)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -19,8 +19,7 @@ from tracecraft.store.address import Address, parse
 _MOST_PROJECTS = 1000
 
 
-@dataclass(frozen=True)
-class Wishes:
+class Wishes(msgspec.Struct, frozen=True):
     """What the user asked for; empty where nothing was said."""
 
     store: str = ""
@@ -35,8 +34,7 @@ class Wishes:
     force: bool = False
 
 
-@dataclass
-class Outcome:
+class Outcome(msgspec.Struct):
     """What was done."""
 
     project: Project
@@ -46,7 +44,7 @@ class Outcome:
     made_bucket: bool = False
     ignored_in: Path | None = None
     secrets_in_file: bool = False
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[str] = msgspec.field(default_factory=list)
 
 
 def set_up(folder: Path, wishes: Wishes, environ: Mapping[str, str] = os.environ) -> Outcome:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -118,7 +117,7 @@ def _walk_round(board: Board, steps: list[str]) -> list[str]:
     if not steps:
         return []
     first = [step for step in steps if board.spec(step).priority == board.spec(steps[0]).priority]
-    place = random.randrange(len(first))
+    place = int(clock.jitter(0, len(first))) % len(first)
     return [*first[place:], *first[:place], *steps[len(first) :]]
 
 

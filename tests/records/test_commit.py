@@ -251,6 +251,14 @@ def test_no_connection_after_a_lost_answer_is() -> None:
         commit(store, KEY, Counter(), None, patience=0.2)
 
 
+def test_no_connection_after_a_refusal_that_nobody_could_look_into_is() -> None:
+    store = faulty("no connection", times=10_000)
+    store.faults.insert(0, "refused after")
+    store.blind_looks = 10_000
+    with pytest.raises(Unknown):
+        commit(store, KEY, Counter(), None, patience=0.2)
+
+
 def test_a_blind_write_over_an_unanswered_one_leaves_it_open() -> None:
     store = faulty("lost after")
 

@@ -11,8 +11,9 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tracecraft import layout
 from tracecraft.cli.face import Face, command
@@ -46,8 +47,7 @@ def demo(face: Face) -> None:
         stage.tell(f"    {line}")
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(msgspec.Struct, frozen=True):
     """Where the play takes place: one folder per agent, one store for all."""
 
     face: Face

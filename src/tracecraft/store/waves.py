@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
+
+from tracecraft.clock import jitter
 
 T = TypeVar("T")
 
@@ -61,5 +62,5 @@ def run_in_order(calls: Sequence[Callable[[], T]]) -> list[T]:
 
 def pause(attempt: int, *, throttled: bool = False) -> float:
     """Seconds to wait before attempt number `attempt` + 2. R2 and GCS allow one write a second and key."""
-    backoff: float = 0.1 * 2**attempt * random.uniform(0.5, 1.0)
-    return backoff + random.uniform(1.1, 2.2) if throttled else backoff
+    backoff: float = 0.1 * 2**attempt * jitter(0.5, 1.0)
+    return backoff + jitter(1.1, 2.2) if throttled else backoff
