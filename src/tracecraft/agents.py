@@ -9,7 +9,7 @@ import msgspec
 
 from tracecraft import clock, layout
 from tracecraft.errors import BrokenRecord, NameTaken
-from tracecraft.records import Record, encode, read, read_many
+from tracecraft.records import Record, encode, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ class Agents:
         project = self._project
         listed = {info.key: info for info in project.store.list(project.layout.agents())}
         keys = {key: name for key in listed if (name := project.layout.agent_of(key)) is not None}
-        found = read_many(project.store, keys, Agent, project.broken)
+        found = project.read_listed([listed[key] for key in keys], Agent)
         now = project.now_by_store()
         return [
             Presence(keys[key], item.record, listed[key].modified, max(0.0, now - listed[key].modified))

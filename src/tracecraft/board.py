@@ -10,7 +10,6 @@ import msgspec
 from tracecraft.claims import Claim, Handoff, State, Status, View
 from tracecraft.records import R, Stored, decode_many, read_many
 from tracecraft.specs import Spec, find_cycle
-from tracecraft.store import get_many
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -59,11 +58,13 @@ def read_board(project: Project) -> Board:
     """
     layout = project.layout
     keys: dict[str, str] = {}
+    infos = []
     for info in project.store.list(layout.steps()):
         found = layout.step_object_of(info.key)
         if found is not None and found[1] in ("spec.json", "claim.json", "status.json"):
             keys[info.key] = found[0]
-    objects = get_many(project.store, keys)
+            infos.append(info)
+    objects = project.get_listed(infos)
 
     def of_kind(leaf: str, kind: type[R]) -> dict[str, Stored[R]]:
         chosen = [item for key, item in objects.items() if key.endswith("/" + leaf)]

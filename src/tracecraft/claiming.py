@@ -80,7 +80,7 @@ class Claiming:
         seconds = self._project.ttl if ttl is None else ttl
         if seconds < SHORTEST_TTL:
             raise UsageError(f"a ttl of {seconds:g} s is too short", hint=f"use at least {SHORTEST_TTL:g}s")
-        if seconds < 30 and self._project.store.pace[0] >= 1:
+        if seconds < 30 and self._project.store.remote:
             self._project.say(f"a ttl of {seconds:g} s is short for a bucket: a slow answer may cost the lease")
         return Claim(
             agent=self._project.agent,
@@ -114,6 +114,8 @@ class Claiming:
 
     def take(self, view: View, claimant: Claim, how: How) -> Hold | None:
         """Take a step as it was seen, or None when somebody was faster."""
+        if not self.still_stands(view):
+            return None
         record = taken(view, claimant, (view.agent or "") if how == "taken_over" else "")
         began = clock.elapsed()
         try:
@@ -121,6 +123,13 @@ class Claiming:
         except Conflict:
             return None
         return self.settled(view.step, claim, how, began)
+
+    def still_stands(self, view: View) -> bool:
+        """Whether the claim of a step is what a listing made it out to be: what was remembered decides nothing."""
+        if view.claim is None:
+            return True
+        there = read(self._project.store, view.claim.key, Claim)
+        return there is not None and (there.etag, there.record) == (view.claim.etag, view.claim.record)
 
     def settled(self, step: str, claim: Stored[Claim], how: How, began: float) -> Hold:
         """Write what follows a won claim and say what was won."""
@@ -227,7 +236,7 @@ class Claiming:
         seconds = held.fields.get("expires_in")
         expiry = clock.Deadline(None if seconds is None else float(seconds) + 0.1)
         key, store = self._layout.claim(step), self._project.store
-        pace = clock.Pace(*store.pace)
+        pace = store.pace()
         try:
             etag = store.head(key).etag
             while not (deadline.passed or expiry.passed):

@@ -94,22 +94,31 @@ def jitter(low: float, high: float) -> float:
 
 
 class Pace:
-    """How long a watcher sleeps between looks: `fast` while things happen, then half as much again up to `slow`."""
+    """How long a watcher sleeps between two looks.
 
-    def __init__(self, fast: float, slow: float) -> None:
+    `fast` seconds while things happen and for `keen` seconds after, then half as much again each time, up to `slow`.
+    """
+
+    def __init__(self, fast: float, slow: float, keen: float = 0.0) -> None:
         self._fast = fast
         self._slow = slow
-        self._next = fast
+        self._keen = keen
+        self.changed()
 
     def changed(self) -> None:
         """Something happened: look often again."""
         self._next = self._fast
+        self._keen_until = elapsed() + self._keen
 
     def sleep(self, at_most: float | None = None) -> None:
         """Sleep one interval with a tenth of jitter, but not longer than `at_most` seconds."""
         length = self._next * jitter(0.9, 1.1)
-        self._next = min(self._next * 1.5, self._slow)
-        time.sleep(length if at_most is None else max(0.0, min(length, at_most)))
+        if elapsed() >= self._keen_until:
+            self._next = min(self._next * 1.5, self._slow)
+        self._wait(length if at_most is None else max(0.0, min(length, at_most)))
+
+    def _wait(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 class Deadline:

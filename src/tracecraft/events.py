@@ -98,7 +98,7 @@ class Events:
         yield self._with_bodies(_chosen(known, wanted, limit))
         seen = {entry.key for entry in known}
         newest = max((entry.modified for entry in known), default=0.0)
-        pace = clock.Pace(*self._project.store.pace)
+        pace = self._project.store.pace()
         while True:
             pace.sleep()
             recent = list(self._entries(self._look_back(newest)))

@@ -6,7 +6,7 @@ keeps the largest time shown, and the messages shown in the two minutes before i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -164,7 +164,8 @@ class Mailbox:
 
     def read(self) -> list[Letter]:
         """Every message to this agent, broadcasts of others included, oldest first by the store's time."""
-        return self._letters(self._listed(_Position()))
+        listed = self._listed(_Position())
+        return _letters(listed, self._project.read_listed([info for info, _ in listed], Message))
 
     def new(self, *, limit: int | None = None, batch: int = BATCH) -> Iterator[list[Letter]]:
         """Messages not shown before, in batches, oldest first by the store's time.
@@ -183,12 +184,13 @@ class Mailbox:
         while infos:
             size = max(batch, len(reader.record.seen) // 8 if reader else 0)
             part, infos = infos[:size], infos[size:]
-            yield self._letters(part)
+            keys = [info.key for info, _ in part]
+            yield _letters(part, read_many(self._project.store, keys, Message, self._project.broken))
             reader = self._advance(reader, position, [info for info, _ in part])
 
     def watch(self) -> Iterator[list[Letter]]:
         """New messages as they arrive, for ever, each marked as read after it was shown."""
-        pace = clock.Pace(*self._project.store.pace)
+        pace = self._project.store.pace()
         while True:
             for batch in self.new():
                 pace.changed()
@@ -224,8 +226,9 @@ class Mailbox:
     def sent(self, *, unread: bool = False) -> list[Receipt]:
         """What this agent sent, oldest first, with what became of each; with `unread` only what nobody read."""
         project, agent = self._project, self._project.agent
-        copies = [info.key for info in project.store.list(self._layout.sent(agent))]
-        messages = read_many(project.store, copies, Message, project.broken)
+        infos = list(project.store.list(self._layout.sent(agent)))
+        copies = [info.key for info in infos]
+        messages = project.read_listed(infos, Message)
         by_box: dict[str, list[str]] = {}
         for key in copies:
             if key in messages and layout.is_segment(messages[key].record.to):
@@ -265,15 +268,6 @@ class Mailbox:
     def _is_own(self, info: Info) -> bool:
         leaf = layout.parse_leaf(info.key.rpartition("/")[2])
         return leaf is not None and leaf.agent == self._project.agent
-
-    def _letters(self, listed: list[tuple[Info, bool]]) -> list[Letter]:
-        project = self._project
-        found = read_many(project.store, [info.key for info, _ in listed], Message, project.broken)
-        return [
-            Letter(_leaf_name(info.key), found[info.key].record, broadcast, info.modified, info.key)
-            for info, broadcast in listed
-            if info.key in found
-        ]
 
     def _position(self, reader: Stored[Reader] | None) -> _Position:
         """Where to go on, for an agent that never read from where 0.2.x left off."""
@@ -388,6 +382,15 @@ def _position_of(reader: Reader) -> _Position:
 def short_id(message_id: str) -> str:
     """The last part of a message's id."""
     return message_id.rpartition("_")[2]
+
+
+def _letters(listed: Iterable[tuple[Info, bool]], found: Mapping[str, Stored[Message]]) -> list[Letter]:
+    """The messages of a listing that are there and whole."""
+    return [
+        Letter(_leaf_name(info.key), found[info.key].record, broadcast, info.modified, info.key)
+        for info, broadcast in listed
+        if info.key in found
+    ]
 
 
 def _leaf_name(key: str) -> str:

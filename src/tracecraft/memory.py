@@ -141,7 +141,7 @@ class Memory:
         Several changes between two looks come as the last of them.
         """
         known = self._etags(pattern)
-        pace = clock.Pace(*self._project.store.pace)
+        pace = self._project.store.pace()
         while True:
             pace.sleep()
             listed = self._etags(pattern)
@@ -157,8 +157,9 @@ class Memory:
 
     def _present(self, prefix: str) -> dict[str, Stored[Value]]:
         """What is stored under the keys that begin with `prefix`; broken records are left out."""
-        keys = {info.key: key for key, info in self._listed() if key.startswith(prefix)}
-        found = read_many(self._project.store, keys, Value, self._project.broken)
+        wanted = [(key, info) for key, info in self._listed() if key.startswith(prefix)]
+        keys = {info.key: key for key, info in wanted}
+        found = self._project.read_listed([info for _, info in wanted], Value)
         return {keys[path]: item for path, item in found.items()}
 
     def _etags(self, pattern: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +12,9 @@ from tracecraft import clock, config
 from tracecraft.errors import BrokenRecord, StoreError, UnsafeStore, UsageError
 from tracecraft.layout import Layout
 from tracecraft.localstate import LocalState
-from tracecraft.records import Record, encode, read
-from tracecraft.store import Guarantees, Items, Store, put_many
+from tracecraft.objectcache import ObjectCache
+from tracecraft.records import R, Record, Stored, decode_many, encode, read
+from tracecraft.store import Guarantees, Info, Items, Object, Store, put_many
 from tracecraft.store.opening import open_store
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Project:
         self.place = f"{os.uname().nodename}:{settings_file.parent if settings_file else Path.cwd()}"
         self.settings_from = str(settings_file or "flags and environment")
         self.broken: list[BrokenRecord] = []
+        self._cache = ObjectCache(self.local.folder)
         store.recall(self.local.read("store"))
         self._agent = agent
         self._no_agent = no_agent
@@ -158,6 +160,14 @@ class Project:
         """Add a notice; `on_notice` hears it at once."""
         self.notices.append(notice)
         self.on_notice(notice)
+
+    def get_listed(self, infos: Sequence[Info]) -> dict[str, Object]:
+        """The objects of a listing that still exist, in one wave; many that this machine knows are not read again."""
+        return self._cache.get_many(self.store, infos)
+
+    def read_listed(self, infos: Sequence[Info], kind: type[R]) -> dict[str, Stored[R]]:
+        """The same as records; broken ones go to `broken`."""
+        return decode_many(self.get_listed(infos).values(), kind, self.broken)
 
     def write_after(self, items: Items, *, done: str) -> None:
         """Write what follows a decision. The decision stands even where this fails, so failing is only a notice."""

@@ -23,7 +23,7 @@ def wait_for(project: Project, steps: Sequence[str], *, timeout: float | None, d
         key: _Watched(key) for step in names for key in (project.layout.claim(step), project.layout.status(step))
     }
     deadline = clock.Deadline(timeout)
-    pace = clock.Pace(*project.store.pace)
+    pace = project.store.pace()
     first = True
     in_review: set[str] = set()
     while True:

@@ -32,7 +32,7 @@ class WorkQueue:
     def next(self, claimant: Claim, *, tags: Sequence[str], wait: float | None, another: bool) -> Hold:
         """The best ready step, claimed; see `Steps.next`."""
         deadline = clock.Deadline(wait)
-        pace = clock.Pace(*self._project.store.pace)
+        pace = self._project.store.pace()
         while True:
             found = self._look(claimant, tags, another)
             if isinstance(found, Hold):
@@ -67,6 +67,8 @@ class WorkQueue:
             view = board.views[step]
             claim = view.claim
             if claim is None or not self._holds_itself(view) or claim.record.via != "next":
+                continue
+            if not self._claiming.still_stands(view):
                 continue
             began = clock.elapsed()
             try:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tracecraft import records
+from tracecraft.clock import Pace
 from tracecraft.errors import Conflict, Unknown, Unreachable
 from tracecraft.records import Stored, Versioned, commit, decode, encode, read, untracked
 from tracecraft.store import Guarantees, Info, Object, OnChunk, Store
@@ -51,7 +52,7 @@ class FaultyStore:
     bodies: list[bytes] = field(default_factory=list)
     late: list[Callable[[], object]] = field(default_factory=list)
     url: str = "memory://faulty"
-    pace: tuple[float, float] = (0.01, 0.02)
+    remote: bool = False
     guarantees: Guarantees | None = None
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:
@@ -105,6 +106,9 @@ class FaultyStore:
 
     def download(self, key: str, path: Path, on_chunk: OnChunk) -> Info:
         return self.inner.download(key, path, on_chunk)
+
+    def pace(self) -> Pace:
+        return self.inner.pace()
 
     def together(self, calls: Sequence[Callable[[], T]]) -> Sequence[T]:
         return self.inner.together(calls)

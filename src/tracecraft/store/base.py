@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from tracecraft.clock import Pace
 from tracecraft.errors import NotFound
 
 T = TypeVar("T")
@@ -60,8 +61,11 @@ class Store(Protocol):
     """What is promised; None while nobody has tried (see `probe`)."""
 
     @property
-    def pace(self) -> tuple[float, float]:
-        """The shortest and longest sensible time between two looks of a watcher, in seconds."""
+    def remote(self) -> bool:
+        """Whether requests cross a network, so that answers take their time."""
+
+    def pace(self) -> Pace:
+        """A watcher's sleep between two looks. What is written after it was made cuts the sleep short where it can."""
 
     def get(self, key: str) -> Object:
         """The object. Raises NotFound."""

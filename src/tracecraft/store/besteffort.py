@@ -21,6 +21,7 @@ class BestEffortStore:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.url = store.url
+        self.remote = store.remote
         self.pace = store.pace
         self.guarantees: Guarantees | None = Guarantees(atomic_create=False, compare_and_swap=False)
 

@@ -29,6 +29,7 @@ from obstore.exceptions import (
 )
 from obstore.store import S3Store
 
+from tracecraft.clock import Pace
 from tracecraft.errors import (
     Conflict,
     Denied,
@@ -63,7 +64,7 @@ _FAULT = re.compile(r"kind: (Connect|Timeout|Request|Interrupted|Decode|Unknown)
 class BucketStore:
     """Objects below `prefix` in a bucket. `options` are obstore's S3 options: endpoint, region, keys."""
 
-    pace = (1.0, 30.0)
+    remote = True
 
     def __init__(self, bucket: str, prefix: str = "", *, options: dict[str, Any]) -> None:
         self.bucket = bucket
@@ -144,6 +145,9 @@ class BucketStore:
                 on_chunk(chunk)
                 target.write(chunk)
         return info
+
+    def pace(self) -> Pace:
+        return Pace(1.0, 30.0, keen=60.0)
 
     def together(self, calls: Sequence[Callable[[], T]]) -> Sequence[T]:
         return run_wave(calls)

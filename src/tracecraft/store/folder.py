@@ -19,13 +19,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tracecraft import clock
+from tracecraft.clock import Pace
 from tracecraft.errors import Conflict, Denied, NotFound, Unreachable, UsageError
 from tracecraft.store.base import Guarantees, Info, Object, OnChunk, check_prefix, is_unicode
+from tracecraft.store.bell import Bell
 from tracecraft.store.waves import run_in_order
 
 T = TypeVar("T")
 
 _OWN = ".tracecraft"
+_UNFINISHED = "unfinished"
 _LOCKS = 256
 _CHUNK = 1 << 20
 _ABANDONED_AFTER = 86400.0
@@ -36,7 +39,7 @@ _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP)
 class FolderStore:
     """Objects as files below `root`. `.tracecraft/` in it holds locks and unfinished files, never objects."""
 
-    pace = (0.05, 0.5)
+    remote = False
 
     def __init__(self, root: Path) -> None:
         self.root = Path(os.path.realpath(root.expanduser()))
@@ -98,6 +101,9 @@ class FolderStore:
                 target.write(chunk)
         return info
 
+    def pace(self) -> Pace:
+        return Bell(self.root / _OWN / _UNFINISHED)
+
     def together(self, calls: Sequence[Callable[[], T]]) -> Sequence[T]:
         return run_in_order(calls)
 
@@ -110,7 +116,7 @@ class FolderStore:
     def sweep(self) -> int:
         """Remove unfinished files that a killed process left more than a day ago; returns how many."""
         removed = 0
-        folder = self.root / _OWN / "unfinished"
+        folder = self.root / _OWN / _UNFINISHED
         if _leads_elsewhere(folder) or not folder.is_dir():
             return 0
         with _answering():
@@ -160,7 +166,7 @@ class FolderStore:
         """A temporary file on the same file system; whatever happens it is gone afterwards."""
         self._path(key)
         with _answering():
-            path = self.root / _OWN / "unfinished" / os.urandom(12).hex()
+            path = self.root / _OWN / _UNFINISHED / os.urandom(12).hex()
             fd = _open_own(path, os.O_WRONLY | os.O_EXCL)
             try:
                 yield fd, path

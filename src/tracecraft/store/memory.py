@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tracecraft import clock
+from tracecraft.clock import Pace
 from tracecraft.errors import Conflict, NotFound
 from tracecraft.store.base import Guarantees, Info, Object, OnChunk, check_prefix
 from tracecraft.store.waves import run_in_order
@@ -20,7 +21,7 @@ class MemoryStore:
     """Objects in a dictionary."""
 
     url = "memory://"
-    pace = (0.02, 0.2)
+    remote = False
 
     def __init__(self) -> None:
         self.guarantees: Guarantees | None = Guarantees(atomic_create=True, compare_and_swap=True)
@@ -72,6 +73,9 @@ class MemoryStore:
         on_chunk(found.data)
         path.write_bytes(found.data)
         return found.info
+
+    def pace(self) -> Pace:
+        return Pace(0.02, 0.2)
 
     def together(self, calls: Sequence[Callable[[], T]]) -> Sequence[T]:
         return run_in_order(calls)

@@ -1,0 +1,97 @@
+"""Objects that this machine has read before, so that a listing of thousands costs only what changed since.
+
+An object is taken from here only under the etag that the store has just listed it with. The file may be deleted at any
+time, and a failure of it is never an error: everything is read from the store then. Nothing is decided by it: whoever
+changes an object reads it from the store.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from zlib import crc32
+
+from tracecraft.store import Info, Object, Store, get_many
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+T = TypeVar("T")
+
+WORTHWHILE = 128
+"""Fewer objects than this are read in a wave or two, which costs no more than opening the cache."""
+
+_BUSY = 0.5
+"""Seconds to wait for another process that writes the cache."""
+_SCHEMA = "CREATE TABLE IF NOT EXISTS objects (key TEXT PRIMARY KEY, etag TEXT, checksum INTEGER, data BLOB)"
+
+
+class ObjectCache:
+    """The objects of one project on one store."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "objects.sqlite"
+
+    def get_many(self, store: Store, listed: Sequence[Info]) -> dict[str, Object]:
+        """The objects of a listing that still exist, read in one wave where they are not known."""
+        if len(listed) < WORTHWHILE:
+            return get_many(store, (info.key for info in listed))
+        known = self._known(listed)
+        fresh = get_many(store, (info.key for info in listed if info.key not in known))
+        self._keep(fresh, listed)
+        return {**known, **fresh}
+
+    def _known(self, listed: Sequence[Info]) -> dict[str, Object]:
+        """Those that the cache has under the etags listed."""
+        infos = {info.key: info for info in listed}
+
+        def look(database: Connection) -> dict[str, Object]:
+            rows = database.execute(
+                "SELECT key, etag, checksum, data FROM objects WHERE key BETWEEN ? AND ?", (min(infos), max(infos))
+            )
+            return {
+                key: Object(data, infos[key])
+                for key, etag, checksum, data in rows
+                if key in infos and infos[key].etag == etag and isinstance(data, bytes) and crc32(data) == checksum
+            }
+
+        return self._try(look) or {}
+
+    def _keep(self, fresh: Mapping[str, Object], listed: Sequence[Info]) -> None:
+        """Remember what was read, and forget what lay between and is listed no more."""
+        keys = {info.key for info in listed}
+        rows = [(key, item.info.etag, crc32(item.data), item.data) for key, item in fresh.items()]
+
+        def write(database: Connection) -> None:
+            between = database.execute("SELECT key FROM objects WHERE key BETWEEN ? AND ?", (min(keys), max(keys)))
+            gone = [(key,) for (key,) in between if key not in keys]
+            database.executemany("REPLACE INTO objects VALUES (?, ?, ?, ?)", rows)
+            if len(gone) > len(keys):
+                database.executemany("DELETE FROM objects WHERE key = ?", gone)
+            database.commit()
+
+        if rows:
+            self._try(write)
+
+    def _try(self, work: Callable[[Connection], T]) -> T | None:
+        """Do something with the database; None where that cannot be done. A broken one is removed."""
+        import sqlite3  # only where there is much to list
+
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # What agents wrote is nobody else's business.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            with closing(sqlite3.connect(self._path, timeout=_BUSY)) as database:
+                database.execute("PRAGMA journal_mode = WAL")
+                database.execute("PRAGMA synchronous = NORMAL")
+                database.execute(_SCHEMA)
+                return work(database)
+        except (sqlite3.OperationalError, OSError):
+            return None  # busy, no space, no permission: the next command may have more luck
+        except sqlite3.DatabaseError:
+            for ending in ("", "-wal", "-shm"):
+                self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+            return None
