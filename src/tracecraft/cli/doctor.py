@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from tracecraft.cli.face import Face, command
 from tracecraft.cli.output import as_json, one_line, print_line
@@ -33,7 +34,7 @@ def doctor(face: Face, repair: bool) -> int:
         if not face.json:
             print_line(_line(finding))
     if face.json:
-        print_line(as_json({"findings": [vars(f) for f in findings], "healthy": not _problems(findings)}))
+        print_line(as_json({"findings": [msgspec.structs.asdict(f) for f in findings], "healthy": not _problems(findings)}))
     return 1 if _problems(findings) else 0
 
 
