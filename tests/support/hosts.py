@@ -7,10 +7,10 @@
             one.cut()       # nothing passes any more, in either direction, and nobody is told
             one.heal()
 
-A host is a process (a waiting shell) in Linux namespaces of its own: network, host name, processes and mounts, the last so that
-/proc shows the host's own processes. A switch, the network namespace of another such process, has a bridge to which all
-hosts are wired. What happens on the switch's address is up to whoever listens there: `listener` makes a socket that
-lives in the switch's network and serves a process outside of it.
+A host is a process (a waiting shell) in Linux namespaces of its own: network, host name, processes and mounts, the last
+so that /proc shows the host's own processes. A switch, the network namespace of another such process, has a bridge to
+which all hosts are wired. What happens on the switch's address is up to whoever listens there: `listener` makes a
+socket that lives in the switch's network and serves a process outside of it.
 
 Nothing has a name outside of these namespaces: two runs side by side do not see each other, and when the processes are
 gone, however that came about (see processes.py), the kernel has removed everything.

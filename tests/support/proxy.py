@@ -6,9 +6,9 @@
         ...
         assert [request.fault for request in proxy.requests] == ["drop, applied"]
 
-It runs in a background thread of the test process, on a free port of 127.0.0.1 or a socket it is given. Requests go on byte for byte, the Host
-header included, so their signatures stay valid. Every client connection has one upstream connection of its own, both
-kept alive. Everything here may be called from any thread while requests are under way.
+It runs in a background thread of the test process, on a free port of 127.0.0.1 or a socket it is given. Requests go on
+byte for byte, the Host header included, so their signatures stay valid. Every client connection has one upstream
+connection of its own, both kept alive. Everything here may be called from any thread while requests are under way.
 """
 
 from __future__ import annotations
