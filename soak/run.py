@@ -1,4 +1,4 @@
-"""The races, the faults, the hosts and the runs beside 0.2.x at full size; their figures go to docs/soak.json and docs/soak.md.
+"""The races, the faults, the hosts and the runs beside 0.2.x at full size. Figures: docs/soak.json, docs/soak.md.
 
 python soak/run.py [options for pytest]
 """

@@ -60,10 +60,8 @@ def unavailable() -> str | None:
     for program in _NEEDED:
         if shutil.which(program) is None:
             return f"program not found: {program}"
-    try_out = ["unshare", "--net", "--uts", "--pid", "--fork", "--mount-proc", "ip", "link", "add", "br0"]
-    done = subprocess.run(
-        [*try_out, "type", "bridge"], capture_output=True, text=True, timeout=_SECONDS, check=False, env=_environment()
-    )
+    try_out = ["unshare", "--net", "--uts", "--pid", "--fork", "--mount-proc", "--"]
+    done = _run([*try_out, "ip", "-batch", "-"], "link add br0 type bridge\nlink add type veth\n")
     if done.returncode:
         return f"no network namespaces with a bridge (root and CAP_NET_ADMIN are needed): {done.stderr.strip()}"
     return None
