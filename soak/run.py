@@ -1,4 +1,4 @@
-"""The races, the faults and the runs beside 0.2.x at full size; their figures go to docs/soak.json and docs/soak.md.
+"""The races, the faults, the hosts and the runs beside 0.2.x at full size. Figures: docs/soak.json, docs/soak.md.
 
 python soak/run.py [options for pytest]
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-TESTS = ("tests/races", "tests/faults", "tests/interop", "soak")
+TESTS = ("tests/races", "tests/faults", "tests/hosts", "tests/interop", "soak")
 PACKAGES = ("tracecraft-ai", "obstore", "ministack", "moto")
 
 

@@ -1,7 +1,8 @@
 """Fixtures that give a test an S3 server, started when the first test asks for it and gone when the run is over.
 
-A server that cannot be had here skips the tests that need it, with the reason, unless its name is in
-TRACECRAFT_TEST_REQUIRE (a comma separated list): then they fail. What ran and what did not is told at the end.
+`network` does the same for hosts of their own. What cannot be had here skips the tests that need it, with the reason,
+unless its name is in TRACECRAFT_TEST_REQUIRE (a comma separated list): then they fail. What ran and what did not is
+told at the end.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import hosts
 from tests.support.keeper import shared_ceph
 from tests.support.processes import StartError
 from tests.support.runfolder import RunFolder
@@ -90,14 +92,30 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     return World.in_bucket(tmp_path, endpoint, name)
 
 
+@pytest.fixture(scope="session")
+def network(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[hosts.Network]:
+    """A network to which tests add hosts."""
+    folder = pytestconfig.stash[_FOLDER]
+    _require("hosts", hosts.unavailable(), folder)
+    with hosts.Network(tmp_path_factory.mktemp("hosts")) as made:
+        folder.note("hosts", "ran")
+        yield made
+
+
+def _require(name: str, reason: str | None, folder: RunFolder) -> None:
+    """Skip the test where there is a reason why this cannot be had; fail it where it must be there."""
+    if not reason:
+        return
+    if name in os.environ.get("TRACECRAFT_TEST_REQUIRE", "").split(","):
+        folder.note(name, f"missing, though required: {reason}")
+        pytest.fail(f"{name} is in TRACECRAFT_TEST_REQUIRE, but cannot be had: {reason}", pytrace=False)
+    folder.note(name, f"skipped: {reason}")
+    pytest.skip(f"{name}: {reason}")
+
+
 def _serve(name: str, config: pytest.Config) -> Iterator[Endpoint]:
     folder = config.stash[_FOLDER]
-    if reason := unavailable(name):
-        if name in os.environ.get("TRACECRAFT_TEST_REQUIRE", "").split(","):
-            folder.note(name, f"missing, though required: {reason}")
-            pytest.fail(f"{name} is in TRACECRAFT_TEST_REQUIRE, but cannot be had: {reason}", pytrace=False)
-        folder.note(name, f"skipped: {reason}")
-        pytest.skip(f"{name}: {reason}")
+    _require(name, unavailable(name), folder)
     began = time.monotonic()
     with ExitStack() as stack:
         try:
@@ -125,8 +143,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     notes = config.stash[_FOLDER].notes()
     if notes:
-        terminalreporter.section("S3 servers")
-    for name in SERVERS:
+        terminalreporter.section("S3 servers and hosts")
+    for name in (*SERVERS, "hosts"):
         outcomes = sorted({outcome for server, outcome in notes if server == name})
         if outcomes:
             terminalreporter.write_line(f"{name}: {'; '.join(outcomes)}")

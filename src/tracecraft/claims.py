@@ -157,18 +157,23 @@ class View(msgspec.Struct, frozen=True):
 def takeable_at(view: View, last_beat: float | None) -> float | None:
     """When the lease of a step in progress has run out, by the store's clock; None means never (0.2.x).
 
-    `last_beat` is when the holder's own record was last written; it counts for claims that live by their agent. A
-    tenth of the ttl, at least two seconds, is left for clocks that tick in whole seconds and answers under way.
+    `last_beat` is when the holder's own record was last written; it counts for claims that live by their agent.
     """
     claim = view.claim
     if claim is None or not claim.record.fence or claim.modified is None:
         return None
     record = claim.record
     alive = claim.modified if record.alive == "self" else max(claim.modified, last_beat or 0.0)
-    runs_out = alive + record.ttl + max(2.0, record.ttl / 10)
+    runs_out = alive + record.ttl + slack(record.ttl)
     if record.max_hold:
         return min(runs_out, hold_began(claim) + record.max_hold)
     return runs_out
+
+
+def slack(ttl: float) -> float:
+    """Seconds between the end of a lease and its takeover: for its holder to stop, for clocks that tick in whole
+    seconds, and for answers under way."""
+    return max(2.0, ttl / 10)
 
 
 def hold_began(claim: Stored[Claim]) -> float:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from tracecraft import clock
-from tracecraft.claims import Claim, Outcome, View, renewed
+from tracecraft.claims import Claim, Outcome, View, renewed, slack
 from tracecraft.errors import Conflict, LostLease, TracecraftError
 from tracecraft.records import PATIENCE, commit, read
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from tracecraft.project import Project
 
 
+_AGAIN = 0.1
+"""Seconds until the next try where time is short."""
+
 _Answer = Literal["renewed", "ended", "lost", "unsure"]
 """What became of a renewal. A hold "ended" when the work itself completed or released the step under it."""
 
@@ -27,8 +31,9 @@ class LeaseKeeper:
     """Renews a hold from a background thread every third of its ttl.
 
     A renewal counts only if its answer came before the deadline in force, which is counted from before the last
-    counting renewal was sent. When the deadline passes unrenewed, or the claim shows another hold, `lost` is set and
-    `on_lost` is called once, from that thread. `process` names who does the work, once it is known; the claim says so
+    counting renewal was sent. Past it the claim is looked at again, for as long as nobody else may have it yet. When
+    there is no answer by then, or the claim shows another hold, `lost` is set and `on_lost` is called once, from that
+    thread. `process` names who does the work, once it is known; the claim says so
     from the first renewal on, which then is made at once.
     """
 
@@ -71,16 +76,42 @@ class LeaseKeeper:
     def _renew_in_time(self) -> _Answer:
         """Renew by the deadline; past it, look once more, and trust only an answer that still shows this hold."""
         sent = clock.elapsed()
-        answer = self._renew() if sent < self._deadline else "unsure"
-        if answer in ("lost", "ended") or (answer == "unsure" and clock.elapsed() < self._deadline):
+        answer = self._ask(self._deadline)
+        in_time = clock.elapsed() < self._deadline
+        if answer in ("lost", "ended") or (answer == "unsure" and in_time):
             return answer
-        if answer == "unsure" or clock.elapsed() >= self._deadline:
-            sent = clock.elapsed()
-            answer = self._renew()
+        if not in_time:
+            sent, answer = self._look_once_more()
             if answer == "unsure" or clock.elapsed() >= sent + self._hold.ttl:
                 return "lost"
         self._deadline = sent + self._hold.ttl
         return answer
+
+    def _look_once_more(self) -> tuple[float, _Answer]:
+        """Renew past the deadline, and when that was sent. The first half of the slack is for the answer, the second
+        for the work to stop before somebody else has the step."""
+        last_moment = clock.elapsed() + slack(self._hold.ttl) / 2
+        while True:
+            sent = clock.elapsed()
+            answer = self._ask(last_moment)
+            if answer != "unsure" or self._stop.wait(_AGAIN) or clock.elapsed() >= last_moment:
+                return sent, answer
+
+    def _ask(self, until: float) -> _Answer:
+        """One try, "unsure" if it has no answer by then.
+
+        A request into a network that swallows it fails much later than that, so it has a thread of its own. A renewal
+        that takes effect after all does no harm: it is of this hold or refused.
+        """
+        left = until - clock.elapsed()
+        if left <= 0:
+            return "unsure"
+        answers: SimpleQueue[_Answer] = SimpleQueue()
+        threading.Thread(target=lambda: answers.put(self._renew()), daemon=True).start()
+        try:
+            return answers.get(timeout=left)
+        except Empty:
+            return "unsure"
 
     def _renew(self) -> _Answer:
         """One try. "unsure" where the store did not say, or somebody else of this agent was faster."""

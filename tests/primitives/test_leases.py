@@ -9,13 +9,14 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.primitives.team import Team
 from tests.support.processes import wait_until
-from tests.support.proxy import ANY, Drop, Proxy
+from tests.support.proxy import ANY, Drop, Hang, Proxy
 from tests.support.servers import Endpoint, make_bucket
 from tests.support.world import COMMAND_SECONDS, Result, World, finish
 from tracecraft.claims import Claim
@@ -330,6 +331,25 @@ def test_a_store_that_comes_back_in_time_costs_nothing(proxied: tuple[World, Pro
     finally:
         keeper.stop()
     assert not keeper.lost.is_set()
+
+
+def test_a_store_that_swallows_requests_costs_the_lease_before_anybody_takes_over(
+    proxied: tuple[World, Proxy], ministack_endpoint: Endpoint
+) -> None:
+    """A renewal that hangs fails much later than the lease ends."""
+    world, proxy = proxied
+    direct = replace(world, url=world.url.replace(proxy.url, ministack_endpoint.url))
+    rival = direct.open("rival")
+    rival.probe()
+    holder = world.open("holder")
+    keeper = LeaseKeeper(holder, holder.steps.claim(STEP, ttl=TTL, alive="self"))
+    proxy.fault(ANY, Hang(600), times=None)
+    keeper.start()
+    try:
+        assert rival.steps.claim(STEP, wait=PATIENCE).how == "taken_over"
+        assert keeper.lost.is_set()
+    finally:
+        keeper.stop()
 
 
 def test_a_stopped_keeper_renews_no_more(team: Team) -> None:

@@ -60,7 +60,8 @@ class Connection:
     async def _exchange(self, head: Head, body: bytes) -> bool:
         """Deal with one request; says whether another may follow on this connection."""
         method, path, _ = head.first.split(" ", 2)
-        request = Request(method, path, head.headers, body, started=time.monotonic())
+        client, _ = self._writer.get_extra_info("peername")
+        request = Request(method, path, head.headers, body, started=time.monotonic(), client=client)
         orders = self._book.see(request)
         try:
             await self._wait(orders)

@@ -56,6 +56,8 @@ class Request:
     """What the server answered; None if it was not asked."""
     fault: str | None = None
     """What was done to it, if anything: `str()` of the action, or "kill point", "down", "stopped", "upstream lost"."""
+    client: str = ""
+    """The address it came from."""
 
     @property
     def bucket(self) -> str:
@@ -97,6 +99,7 @@ class Match:
     query: str | None = None
     """A part of the decoded query, such as `prefix=project/steps/`."""
     conditional: bool | None = None
+    client: str | None = None
 
     def __call__(self, request: Request) -> bool:
         return (
@@ -105,6 +108,7 @@ class Match:
             and (self.pattern is None or re.search(self.pattern, request.key) is not None)
             and (self.query is None or self.query in request.query)
             and (self.conditional is None or request.conditional == self.conditional)
+            and (self.client is None or request.client == self.client)
         )
 
 

@@ -6,14 +6,15 @@
         ...
         assert [request.fault for request in proxy.requests] == ["drop, applied"]
 
-It runs in a background thread of the test process, on a free port of 127.0.0.1. Requests go on byte for byte, the Host
-header included, so their signatures stay valid. Every client connection has one upstream connection of its own, both
-kept alive. Everything here may be called from any thread while requests are under way.
+It runs in a background thread of the test process, on a free port of 127.0.0.1 or a socket it is given. Requests go on
+byte for byte, the Host header included, so their signatures stay valid. Every client connection has one upstream
+connection of its own, both kept alive. Everything here may be called from any thread while requests are under way.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
@@ -50,22 +51,24 @@ _STOP = 10.0
 class Proxy:
     """A context manager; see the module. `delay` adds that many seconds to every request; change it at any time."""
 
-    def __init__(self, upstream: str, *, delay: float = 0.0) -> None:
+    def __init__(self, upstream: str, *, delay: float = 0.0, listener: socket.socket | None = None) -> None:
         place = urlsplit(upstream)
         if place.scheme != "http" or place.hostname is None:
             raise ValueError(f"the proxy speaks plain http with its upstream, not {upstream}")
         self.delay = delay
         self._upstream = (place.hostname, place.port or 80)
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self._book = Book()
         self._down = False
         self._errors: list[Exception] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._port: Future[int] = Future()
+        self._address: Future[tuple[str, int]] = Future()
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port.result(_STOP)}"
+        host, port = self._address.result(_STOP)
+        return f"http://{host}:{port}"
 
     @property
     def requests(self) -> list[Request]:
@@ -123,7 +126,7 @@ class Proxy:
 
     def __enter__(self) -> Proxy:
         self._thread.start()
-        self._port.result(_STOP)
+        self._address.result(_STOP)
         return self
 
     def __exit__(
@@ -145,16 +148,16 @@ class Proxy:
         try:
             asyncio.run(self._serve())
         except Exception as error:
-            if self._port.done():
+            if self._address.done():
                 self._errors.append(error)
             else:
-                self._port.set_exception(error)
+                self._address.set_exception(error)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, limit=LIMIT, backlog=512)
-        self._port.set_result(server.sockets[0].getsockname()[1])
+        server = await asyncio.start_server(self._connected, sock=self._listener, limit=LIMIT, backlog=512)
+        self._address.set_result(self._listener.getsockname())
         await self._stop.wait()
         server.close()
         await self._cut_all("stopped")

@@ -46,6 +46,8 @@ class World:
     url: str
     project: str = "demo"
     variables: Mapping[str, str] = field(default_factory=dict)
+    enter: Sequence[str] = ()
+    """What begins the command lines, where they are to run on a host of their own (see hosts.py)."""
 
     @classmethod
     def in_folder(cls, root: Path) -> World:
@@ -76,10 +78,9 @@ class World:
 
     def start(self, agent: str, *arguments: str, **more: str) -> subprocess.Popen[str]:
         """Start a command as an agent, in the agent's own folder."""
-        folder = self.folder(agent)
         return subprocess.Popen(
-            [sys.executable, "-m", "tracecraft", *arguments],
-            cwd=folder,
+            self._command(agent, arguments),
+            cwd=self.folder(agent),
             env=self.environment(agent, **more),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -90,7 +91,7 @@ class World:
     def run(self, agent: str, *arguments: str, exits: int | None = 0, stdin: str | bytes = b"", **more: str) -> Result:
         """Run a command as an agent; fails the test when it ends otherwise than `exits` (None: however it ends)."""
         done = subprocess.run(
-            [sys.executable, "-m", "tracecraft", *arguments],
+            self._command(agent, arguments),
             cwd=self.folder(agent),
             env=self.environment(agent, **more),
             input=stdin.encode() if isinstance(stdin, str) else stdin,
@@ -102,6 +103,11 @@ class World:
         assert exits is None or result.code == exits, (arguments, result)
         assert "Traceback" not in result.err, result.err
         return result
+
+    def _command(self, agent: str, arguments: Sequence[str]) -> list[str]:
+        # Whoever enters a host is in the folder `/` there.
+        enter = [*self.enter, "env", "-C", str(self.folder(agent))] if self.enter else []
+        return [*enter, sys.executable, "-m", "tracecraft", *arguments]
 
     def folder(self, agent: str) -> Path:
         folder = self.root / "folders" / agent

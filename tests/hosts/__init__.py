@@ -1,0 +1,1 @@
+"""Several hosts with one store between them, and a network that fails."""
