@@ -34,7 +34,8 @@ def doctor(face: Face, repair: bool) -> int:
         if not face.json:
             print_line(_line(finding))
     if face.json:
-        print_line(as_json({"findings": [msgspec.structs.asdict(f) for f in findings], "healthy": not _problems(findings)}))
+        told = [msgspec.structs.asdict(finding) for finding in findings]
+        print_line(as_json({"findings": told, "healthy": not _problems(findings)}))
     return 1 if _problems(findings) else 0
 
 
