@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.s3 import Endpoint
-from tracecraft.store.bucket import BucketStore
+from tracecraft.store.s3 import S3BucketStore
 
 PREFIX = "team/pre"
 
@@ -19,8 +19,8 @@ def options(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def bucket_store(endpoint: Endpoint, bucket: str, *, quoted_etags: bool | None = None) -> BucketStore:
+def bucket_store(endpoint: Endpoint, bucket: str, *, quoted_etags: bool | None = None) -> S3BucketStore:
     """A new client of a bucket below a prefix; `quoted_etags` is what an earlier process learned."""
-    store = BucketStore(bucket, PREFIX, options=options(endpoint))
+    store = S3BucketStore(bucket, PREFIX, options=options(endpoint))
     store.recall({} if quoted_etags is None else {"quoted_etags": quoted_etags})
     return store

@@ -23,8 +23,9 @@ from tracecraft.records import SUPERSEDED, Stored, Versioned, commit, read, succ
 from tracecraft.records import encode as encoded
 from tracecraft.store import Store, bucket, put_many
 from tracecraft.store.address import parse
-from tracecraft.store.bucket import PART, BucketStore
+from tracecraft.store.bucket import PART
 from tracecraft.store.opening import open_store
+from tracecraft.store.s3 import S3BucketStore
 
 TIMEOUT = 1.0
 BEYOND = 2.5
@@ -64,10 +65,10 @@ class Place:
     bucket: str
     proxy: Proxy
 
-    def behind_proxy(self, *, quoted_etags: bool | None = None) -> BucketStore:
+    def behind_proxy(self, *, quoted_etags: bool | None = None) -> S3BucketStore:
         return bucket_store(self.endpoint.at(self.proxy.url), self.bucket, quoted_etags=quoted_etags)
 
-    def direct(self) -> BucketStore:
+    def direct(self) -> S3BucketStore:
         return bucket_store(self.endpoint, self.bucket)
 
     def sent(self, match: Callable[[Request], bool]) -> list[Request]:
@@ -487,7 +488,7 @@ def test_making_a_bucket(s3_endpoint: Endpoint) -> None:
 
 
 def test_a_bucket_that_may_not_be_made(on_ministack: Place) -> None:
-    store = BucketStore("no-such-bucket", options=options(on_ministack.endpoint.at(on_ministack.proxy.url)))
+    store = S3BucketStore("no-such-bucket", options=options(on_ministack.endpoint.at(on_ministack.proxy.url)))
     on_ministack.proxy.fault(Match("PUT"), Answer(403), times=None)
     with pytest.raises(Denied, match="no-such-bucket"):
         store.make_bucket()
@@ -517,8 +518,8 @@ def test_a_server_that_refuses_although_the_condition_holds(on_ministack: Place)
 
 def test_a_store_stays_below_its_prefix(s3_endpoint: Endpoint, bucket: str) -> None:
     inner = bucket_store(s3_endpoint, bucket)
-    outer = BucketStore(bucket, options=options(s3_endpoint))
-    twin = BucketStore(bucket, PREFIX + "-2", options=options(s3_endpoint))
+    outer = S3BucketStore(bucket, options=options(s3_endpoint))
+    twin = S3BucketStore(bucket, PREFIX + "-2", options=options(s3_endpoint))
     inner.put("a", b"1")
     twin.put("a", b"2")
     assert [info.key for info in outer.list("")] == [f"{PREFIX}-2/a", f"{PREFIX}/a"]
