@@ -23,7 +23,7 @@ from tracecraft.records import SUPERSEDED, Stored, Versioned, commit, read, succ
 from tracecraft.records import encode as encoded
 from tracecraft.store import Store, bucket, put_many
 from tracecraft.store.address import parse
-from tracecraft.store.bucket import PART
+from tracecraft.store.bucket import PART, BucketStore
 from tracecraft.store.opening import open_store
 from tracecraft.store.s3 import S3BucketStore
 
@@ -65,10 +65,10 @@ class Place:
     bucket: str
     proxy: Proxy
 
-    def behind_proxy(self, *, quoted_etags: bool | None = None) -> S3BucketStore:
+    def behind_proxy(self, *, quoted_etags: bool | None = None) -> BucketStore:
         return bucket_store(self.endpoint.at(self.proxy.url), self.bucket, quoted_etags=quoted_etags)
 
-    def direct(self) -> S3BucketStore:
+    def direct(self) -> BucketStore:
         return bucket_store(self.endpoint, self.bucket)
 
     def sent(self, match: Callable[[Request], bool]) -> list[Request]:
@@ -106,7 +106,7 @@ class Writer:
 
     def __post_init__(self) -> None:
         self.key = f"{self.kind}-{self.case}"
-        self.mine = Match("PUT", pattern=f"^{PREFIX}/{self.key}$", conditional=True)
+        self.mine = Match("PUT", pattern=f"(^|/){PREFIX}/{self.key}$", conditional=True)
         self.rival = self.place.direct()
         self.store = self.place.behind_proxy()
         if self.kind == "swap":

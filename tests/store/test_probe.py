@@ -17,15 +17,15 @@ from tests.support.s3 import Endpoint, make_bucket
 from tracecraft.errors import Conflict, Denied, NoBucket
 from tracecraft.store import Store, folder
 from tracecraft.store.besteffort import BestEffortStore
+from tracecraft.store.bucket import BucketStore
 from tracecraft.store.folder import FolderStore
 from tracecraft.store.probe import Findings, probe
-from tracecraft.store.s3 import S3BucketStore
 
 PROBES = 100
 SAFE = Findings(atomic_create=True, compare_and_swap=True, refuses=False, not_modified=True, list_after_write=True)
 
 
-def on(endpoint: Endpoint) -> S3BucketStore:
+def on(endpoint: Endpoint) -> BucketStore:
     name = f"probe-{uuid.uuid4().hex[:12]}"
     make_bucket(endpoint, name)
     return bucket_store(endpoint, name)

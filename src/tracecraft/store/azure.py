@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import obstore
@@ -29,10 +28,6 @@ class AzureContainerStore(BucketStore):
 
     def __init__(self, bucket: str, prefix: str = "", *, options: dict[str, Any]) -> None:
         super().__init__(bucket, prefix, scheme="az", options=options)
-
-    def delete(self, key: str) -> None:
-        with suppress(NotFound):
-            super().delete(key)
 
     def make_bucket(self) -> bool:
         """Create the container. False when it was there already; Denied when it may not be made.

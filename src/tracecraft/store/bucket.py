@@ -12,7 +12,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -93,7 +93,7 @@ class BucketStore(ABC):
         return self._put_until_answered(key, data)
 
     def delete(self, key: str) -> None:
-        with self._answering(key):
+        with suppress(NotFound), self._answering(key):
             obstore.delete(self._client("read"), key)
 
     def list(self, prefix: str, *, after: str | None = None) -> Iterator[Info]:
