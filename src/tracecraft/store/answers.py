@@ -28,6 +28,8 @@ _FAULT = re.compile(r"kind: (Connect|Timeout|Request|Interrupted|Decode|Unknown)
 _TOKEN_REQUEST = re.compile(r"token request|TokenRequest|AzureCli")
 _NOT_NOW = re.compile(r"4[02]8|429|5\d\d")
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted", "ContainerDisabled")
+_NO_CONTAINER = "specified container does not exist"
+"""All that is left of Azure's answer when it was one of many in a batch, as every DELETE is."""
 _SKEWED = ("RequestTimeTooSkewed", "date header too old")
 
 
@@ -50,19 +52,22 @@ class Unanswered(Unreachable):
 
 
 @contextmanager
-def answering(key: str, provider: Provider) -> Iterator[None]:
-    """Turn what obstore raises into a store's answers. Precondition failures pass through."""
+def answering(key: str, provider: Provider, *passing: type[Exception]) -> Iterator[None]:
+    """Turn what obstore raises into a store's answers. Answers to a condition pass through where they are named."""
     try:
         yield
+    except passing:
+        raise
     except FileNotFoundError as error:
         if names_no_bucket(error):
             raise no_bucket(provider) from error
         raise NotFound(key) from error
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise _denied(key, str(error), provider) from error
+    except (AlreadyExistsError, PreconditionError, NotModifiedError) as error:
+        # What obstore makes of a 409, 412 or 304. Nobody asked under a condition.
+        raise Unanswered("the store was busy with another write", hint="repeat the command") from error
     except BaseError as error:
-        if isinstance(error, AlreadyExistsError | PreconditionError | NotModifiedError):
-            raise
         raise _failure(key, str(error), provider) from error
 
 
@@ -78,7 +83,7 @@ def connecting(provider: Provider) -> Iterator[None]:
 def names_no_bucket(error: BaseException) -> bool:
     """Whether the provider said that there is no such bucket."""
     text = str(error)
-    return any(f"<Code>{code}</Code>" in text for code in _NO_BUCKET)
+    return _NO_CONTAINER in text or any(f"<Code>{code}</Code>" in text for code in _NO_BUCKET)
 
 
 def no_bucket(provider: Provider) -> NoBucket:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
 from obstore.store import AzureStore
 
-from tracecraft.errors import Denied, NotFound, StoreError
+from tracecraft.errors import Denied, NotFound, StoreError, UsageError
 from tracecraft.store.answers import Provider, connecting
 from tracecraft.store.bucket import BucketStore, client_options, quote
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore
+
+_ALTERED = re.compile(r"\\|\.(/|$)")
+"""In a key, what Azure takes away or makes a slash of: the object would be found under another key."""
 
 
 class AzureContainerStore(BucketStore):
@@ -28,6 +32,7 @@ class AzureContainerStore(BucketStore):
 
     def __init__(self, bucket: str, prefix: str = "", *, options: dict[str, Any]) -> None:
         super().__init__(bucket, prefix, scheme="az", options=options)
+        _refuse_altered(self.prefix)
 
     def make_bucket(self) -> bool:
         """Create the container. False when it was there already; Denied when it may not be made.
@@ -48,7 +53,7 @@ class AzureContainerStore(BucketStore):
                     **{**self._options, "endpoint": endpoint},
                 )
                 obstore.put(maker, "", b"", use_multipart=False)
-        except (AlreadyExistsError, NotFound, StoreError) as error:
+        except (NotFound, StoreError) as error:
             if not self._bucket_exists():
                 raise Denied(
                     f"the container {self.bucket} is not there and could not be made",
@@ -56,6 +61,10 @@ class AzureContainerStore(BucketStore):
                     f" --account-name {self._options['account_name']}",
                 ) from error
         return True
+
+    def _answering(self, key: str, *passing: type[Exception]) -> AbstractContextManager[None]:
+        _refuse_altered(key)
+        return super()._answering(key, *passing)
 
     def _connect(self, retries: Any, client: ClientConfig) -> ObjectStore:
         with connecting(self.provider):
@@ -65,3 +74,11 @@ class AzureContainerStore(BucketStore):
 
     def _put_if_match(self, key: str, data: bytes, etag: str) -> str:
         return self._put_once(key, data, {"e_tag": quote(etag)})
+
+
+def _refuse_altered(key: str) -> None:
+    if _ALTERED.search(key):
+        raise UsageError(
+            f"Azure does not keep names as {key!r}",
+            hint="choose a name without a backslash and without a dot at the end",
+        )

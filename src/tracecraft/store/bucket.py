@@ -75,7 +75,7 @@ class BucketStore(ABC):
 
     def get_if_changed(self, key: str, etag: str) -> Object | None:
         try:
-            with self._answering(key):
+            with self._answering(key, NotModifiedError):
                 result = obstore.get(self._client("read"), key, options={"if_none_match": quote(etag)})
                 return Object(bytes(result.bytes()), self._info(result.meta))
         except NotModifiedError:
@@ -120,7 +120,7 @@ class BucketStore(ABC):
     def download(self, key: str, path: Path, on_chunk: OnChunk) -> Info:
         info = self.head(key)
         match = self._if_match(info.etag)
-        with open(path, "wb") as target, self._answering(key):
+        with open(path, "wb") as target, self._answering(key, PreconditionError):
             for start in range(0, info.size, PART):
                 stop = min(start + PART, info.size)
                 try:
@@ -151,7 +151,7 @@ class BucketStore(ABC):
 
     def _put_once(self, key: str, data: bytes, mode: Any) -> str:
         try:
-            with self._answering(key):
+            with self._answering(key, AlreadyExistsError, PreconditionError):
                 result = obstore.put(self._client("once"), key, data, mode=mode, use_multipart=False)
         except (AlreadyExistsError, PreconditionError, NotFound) as error:
             if names_no_bucket(error):
@@ -166,7 +166,8 @@ class BucketStore(ABC):
         for attempt in range(_ATTEMPTS):
             try:
                 with self._answering(key):
-                    return self._put_blindly(key, data, client)
+                    result = obstore.put(self._client(client), key, data, use_multipart=False)
+                return self._written(key, result)
             except Unanswered as error:
                 if attempt + 1 == _ATTEMPTS:
                     raise Unknown(f"no clear answer to writing {key}: {error.message}") from error
@@ -177,16 +178,8 @@ class BucketStore(ABC):
                 time.sleep(pause(attempt))
         raise AssertionError("unreachable")
 
-    def _put_blindly(self, key: str, data: bytes, client: str) -> str:
-        try:
-            result = obstore.put(self._client(client), key, data, use_multipart=False)
-        except (AlreadyExistsError, PreconditionError) as error:
-            # What obstore makes of a 409 or 412, which without a condition only say that others are writing too.
-            raise Unanswered("the store was busy with another write", hint="repeat the command") from error
-        return self._written(key, result)
-
-    def _answering(self, key: str) -> AbstractContextManager[None]:
-        return answering(key, self.provider)
+    def _answering(self, key: str, *passing: type[Exception]) -> AbstractContextManager[None]:
+        return answering(key, self.provider, *passing)
 
     def _info(self, meta: ObjectMeta) -> Info:
         return Info(meta["path"], bare(meta["e_tag"]), meta["size"], meta["last_modified"].timestamp())

@@ -69,9 +69,12 @@ class GoogleBucketStore(BucketStore):
         return self._put_once(key, data, {"version": present})
 
     def _present_generation(self, key: str, etag: str) -> str:
-        """The generation of the object that is there now; empty when it has another etag."""
+        """The generation of the object that is there now; empty when it has another etag.
+
+        By a GET, since the answer to a HEAD does not say whether it is the object or the bucket that is missing.
+        """
         try:
-            self.head(key)
+            self.get(key)
         except NotFound:
             return ""
         return self._known_generation(key, etag)
