@@ -13,6 +13,7 @@ import pytest
 
 from tests.store.stores import bucket_store
 from tests.store.test_bucket import Note
+from tests.store.test_probe import SAFE
 from tests.support.gcs_double import google_double
 from tests.support.places import make_place, store_url
 from tests.support.processes import free_port
@@ -25,6 +26,7 @@ from tracecraft.store.address import parse
 from tracecraft.store.base import Store
 from tracecraft.store.google import options
 from tracecraft.store.opening import open_store
+from tracecraft.store.probe import probe
 
 CONDITION = "x-goog-if-generation-match"
 
@@ -129,6 +131,12 @@ def test_a_commit_waits_until_it_may(slow: Store) -> None:
     first = commit(slow, "a", Note(text="1"), None)
     second = commit(slow, "a", Note(text="2"), first)
     assert slow.get("a").info.etag == second.etag
+
+
+def test_the_probe_takes_its_time(slow: Store) -> None:
+    """Racers that were only told to wait are no proof against a store."""
+    assert probe(slow, "p/") == SAFE
+    assert list(slow.list("")) == []
 
 
 # Buckets and credentials
