@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from tests.support.processes import free_port
 from tests.support.proxy import Answer, Match, Proxy
 from tests.support.s3 import Endpoint
 from tracecraft.errors import Conflict, Denied, NoBucket, NotFound, StoreError, UsageError
+from tracecraft.store import metadata
 from tracecraft.store.address import parse
 from tracecraft.store.azure_account import options
 from tracecraft.store.bucket import BucketStore
@@ -130,7 +132,7 @@ def test_nobody_gives_a_token(
     azurite_endpoint: Endpoint, name: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_MSI_ENDPOINT", f"http://127.0.0.1:{free_port()}")
-    store = opened(azurite_endpoint, name)
+    store = opened(azurite_endpoint, name, AZURE_MSI_ENDPOINT="set")
     for use in (lambda: store.get("a"), lambda: store.put("a", b"1", if_absent=True)):
         with pytest.raises(Denied, match="no credentials") as told:
             use()
@@ -143,7 +145,23 @@ def test_secrets_that_are_none(azurite_endpoint: Endpoint, name: str, secret: di
         opened(azurite_endpoint, name, **secret).get("a")
 
 
+def test_a_machine_that_has_no_metadata_is_told_at_once() -> None:
+    """Where nobody listens, and where somebody listens who never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for port in (free_port(), silent.getsockname()[1]):
+            with pytest.raises(Denied, match="no credentials") as told:
+                metadata.require(f"127.0.0.1:{port}", "set something")
+            assert told.value.hint == "set something"
+
+
 # What is settled before any request
+
+
+def test_what_is_left_to_the_machine() -> None:
+    address = parse("az://container?account=one")
+    assert options(address, {})["credential_type"] == "managed_identity"
+    for variable in ("AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE", "IDENTITY_ENDPOINT"):
+        assert set(options(address, {variable: "set"})) == {"account_name", "endpoint"}
 
 
 def test_account_and_endpoint() -> None:

@@ -46,7 +46,7 @@ def init(
       tracecraft init --bucket tracecraft --endpoint http://localhost:8333 --agent designer
     """
     if backend == "hf":
-        raise UsageError("Hugging Face buckets are not supported yet", hint="use a folder or an S3-compatible bucket")
+        raise UsageError("Hugging Face buckets are not supported yet", hint="use a folder or a bucket elsewhere")
     wishes = Wishes(
         store=face.store or "",
         endpoint=endpoint,

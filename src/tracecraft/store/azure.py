@@ -10,6 +10,7 @@ import obstore
 from obstore.store import AzureStore
 
 from tracecraft.errors import Denied, NotFound, StoreError, UsageError
+from tracecraft.store import metadata
 from tracecraft.store.answers import Provider, connecting
 from tracecraft.store.bucket import BucketStore, client_options, quote
 
@@ -67,6 +68,8 @@ class AzureContainerStore(BucketStore):
         return super()._answering(key, *passing)
 
     def _connect(self, retries: Any, client: ClientConfig) -> ObjectStore:
+        if self._options.get("credential_type") == "managed_identity":
+            metadata.require(metadata.ADDRESS, self.provider.credentials)
         with connecting(self.provider):
             return AzureStore(
                 self.bucket, prefix=self.prefix or None, retry_config=retries, client_options=client, **self._options

@@ -28,9 +28,11 @@ _OF_OBSTORE = (
     "AZURE_FEDERATED_TOKEN_FILE",
     "AZURE_MSI_ENDPOINT",
     "AZURE_IDENTITY_ENDPOINT",
+    "IDENTITY_ENDPOINT",
+    "MSI_ENDPOINT",
     "AZURE_CREDENTIAL_TYPE",
 )
-"""Variables that obstore reads for itself: with one of them the Azure CLI is not asked."""
+"""Variables that say what is left to obstore, which reads them itself."""
 
 _AZURITE = {
     "AccountName": "devstoreaccount1",
@@ -65,8 +67,8 @@ def options(address: Address, environ: Mapping[str, str]) -> dict[str, Any]:
                 hint="set the connection string of the store's account",
             )
         credentials = _of_connection_string(parts)
-    if not credentials and _asks_cli(environ):
-        credentials = {"use_azure_cli": True}
+    if not credentials and not any(environ.get(name) for name in _OF_OBSTORE):
+        credentials = {"use_azure_cli": True} if _has_cli(environ) else {"credential_type": "managed_identity"}
     return {"account_name": account, "endpoint": _endpoint(address, environ, parts, account), **credentials}
 
 
@@ -111,9 +113,6 @@ def _connection_string(text: str) -> Mapping[str, str]:
     return _AZURITE if parts.get("UseDevelopmentStorage", "").lower() == "true" else parts
 
 
-def _asks_cli(environ: Mapping[str, str]) -> bool:
-    """Whether the Azure CLI is the only one left to ask, beside the machine's managed identity."""
-    if any(environ.get(name) for name in _OF_OBSTORE):
-        return False
+def _has_cli(environ: Mapping[str, str]) -> bool:
     folders = environ.get("PATH", "").split(os.pathsep)
     return any(os.access(Path(folder, "az"), os.X_OK) for folder in folders if folder)

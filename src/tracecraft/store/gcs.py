@@ -7,11 +7,13 @@ what this process saw, or asked for.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from obstore.store import GCSStore
 
 from tracecraft.errors import Conflict, Denied, NotFound
+from tracecraft.store import metadata
 from tracecraft.store.answers import Provider, connecting
 from tracecraft.store.base import Info
 from tracecraft.store.bucket import BucketStore, bare
@@ -49,6 +51,8 @@ class GoogleBucketStore(BucketStore):
         )
 
     def _connect(self, retries: Any, client: ClientConfig) -> ObjectStore:
+        if not self._options.keys() - {"base_url"}:
+            metadata.require(os.environ.get("GCE_METADATA_IP") or metadata.ADDRESS, self.provider.credentials)
         with connecting(self.provider):
             return GCSStore(
                 self.bucket, prefix=self.prefix or None, retry_config=retries, client_options=client, **self._options
