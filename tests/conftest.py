@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import hosts
+from tests.support.gcs_double import google_double
 from tests.support.keeper import shared_ceph
+from tests.support.places import CLOUDS, make_place
 from tests.support.processes import StartError
 from tests.support.runfolder import RunFolder
 from tests.support.s3 import remove_bucket
@@ -49,6 +51,19 @@ def moto_endpoint(pytestconfig: pytest.Config) -> Iterator[Endpoint]:
 def s3rver_endpoint(pytestconfig: pytest.Config) -> Iterator[Endpoint]:
     """A server that ignores conditions. Nothing may be claimed on it."""
     yield from _serve("s3rver", pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def azurite_endpoint(pytestconfig: pytest.Config) -> Iterator[Endpoint]:
+    """Azure's protocol, decided correctly."""
+    yield from _serve("azurite", pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def google_double_endpoint() -> Iterator[Endpoint]:
+    """A double of Google Cloud Storage. It says nothing of Google itself."""
+    with google_double() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session")
@@ -113,6 +128,15 @@ def _require(name: str, reason: str | None, folder: RunFolder) -> None:
     pytest.skip(f"{name}: {reason}")
 
 
+@pytest.fixture(params=CLOUDS)
+def cloud_world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    """A project on Azurite, and on the double of Google Cloud Storage."""
+    endpoint = request.getfixturevalue(f"{request.param}_endpoint")
+    name = f"test-{uuid.uuid4().hex[:16]}"
+    make_place(endpoint, name)
+    return World.in_bucket(tmp_path, endpoint, name)
+
+
 def _serve(name: str, config: pytest.Config) -> Iterator[Endpoint]:
     folder = config.stash[_FOLDER]
     _require(name, unavailable(name), folder)
@@ -143,7 +167,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     notes = config.stash[_FOLDER].notes()
     if notes:
-        terminalreporter.section("S3 servers and hosts")
+        terminalreporter.section("Servers and hosts")
     for name in (*SERVERS, "hosts"):
         outcomes = sorted({outcome for server, outcome in notes if server == name})
         if outcomes:

@@ -142,7 +142,7 @@ def read_file(path: Path) -> ConfigFile:
     if content.backend == "hf":
         raise UsageError(
             f"{path} names a Hugging Face bucket, which is not supported yet",
-            hint="use a folder or an S3-compatible bucket: tracecraft init --store ...",
+            hint="use a folder, or a bucket elsewhere: tracecraft init --store ...",
         )
     return content
 
@@ -174,7 +174,7 @@ def file_address(content: ConfigFile) -> Address | None:
 
 def address_fields(address: Address) -> dict[str, Any]:
     """The fields of a settings file for a store; 0.2.x reads those of a bucket without a prefix too."""
-    if address.scheme == "file":
+    if address.scheme != "s3":
         return {"store": address.url}
     return {
         "backend": "s3",

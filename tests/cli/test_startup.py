@@ -65,6 +65,17 @@ def test_on_a_bucket(world: World, command: str) -> None:
     assert not names & (HEAVY - {"obstore"})
 
 
+@pytest.mark.parametrize("command", ["claim design", "memory get k0", "status"])
+def test_on_a_cloud_store(cloud_world: World, command: str) -> None:
+    """Nothing more, and of the stores only the one it needs."""
+    cloud_world.open("b").memory.set("k0", "v")
+    code, names = imported(cloud_world, *command.split())
+    assert code == 0
+    assert not names & (HEAVY - {"obstore"})
+    stores = {"tracecraft.store.azure", "tracecraft.store.gcs", "tracecraft.store.s3", "tracecraft.store.folder"}
+    assert len(names & stores) == 1
+
+
 def test_the_check_can_fail(folder_world: World) -> None:
     code, names = imported(folder_world, "status", before="import asyncio")
     assert code == 0

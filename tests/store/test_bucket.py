@@ -13,8 +13,10 @@ from typing import Any, Literal
 
 import pytest
 
+from tests.store.conftest import TRUSTED_SERVERS
 from tests.store.stores import PREFIX, bucket_store, options
 from tests.support.faults import Action
+from tests.support.places import CLOUDS, make_place
 from tests.support.processes import free_port, wait_until
 from tests.support.proxy import Answer, Drop, Half, Hang, Match, Proxy, Request
 from tests.support.s3 import Endpoint, send
@@ -25,6 +27,7 @@ from tracecraft.store import Store, bucket, put_many
 from tracecraft.store.address import parse
 from tracecraft.store.bucket import PART, BucketStore
 from tracecraft.store.opening import open_store
+from tracecraft.store.s3 import S3BucketStore
 
 TIMEOUT = 1.0
 BEYOND = 2.5
@@ -75,9 +78,19 @@ class Place:
 
 
 @pytest.fixture
-def place(s3_endpoint: Endpoint, bucket: str) -> Iterator[Place]:
+def s3_place(s3_endpoint: Endpoint, bucket: str) -> Iterator[Place]:
     with Proxy(s3_endpoint.url) as proxy:
         yield Place(s3_endpoint, bucket, proxy)
+
+
+@pytest.fixture(params=[*TRUSTED_SERVERS, *CLOUDS])
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """On every kind of server, in turn."""
+    endpoint = request.getfixturevalue(f"{request.param}_endpoint")
+    name = f"test-{uuid.uuid4().hex[:16]}"
+    make_place(endpoint, name)
+    with Proxy(endpoint.url) as proxy:
+        yield Place(endpoint, name, proxy)
 
 
 @pytest.fixture
@@ -105,7 +118,7 @@ class Writer:
 
     def __post_init__(self) -> None:
         self.key = f"{self.kind}-{self.case}"
-        self.mine = Match("PUT", pattern=f"^{PREFIX}/{self.key}$", conditional=True)
+        self.mine = Match("PUT", pattern=f"(^|/){PREFIX}/{self.key}$", conditional=True)
         self.rival = self.place.direct()
         self.store = self.place.behind_proxy()
         if self.kind == "swap":
@@ -388,26 +401,26 @@ def test_the_last_answer_of_an_upload_is_lost(on_ministack: Place, tmp_path: Pat
 # Etags in If-Match
 
 
-def test_how_a_server_wants_its_etags_is_learnt_once(place: Place) -> None:
-    store = place.behind_proxy()
+def test_how_a_server_wants_its_etags_is_learnt_once(s3_place: Place) -> None:
+    store = s3_place.behind_proxy()
     assert store.facts() == {}
     etag = store.put("a", b"1")
     etag = store.put("a", b"2", if_match=etag)
-    assert store.facts() == {"quoted_etags": place.endpoint.name != "ceph"}
+    assert store.facts() == {"quoted_etags": s3_place.endpoint.name != "ceph"}
 
-    recalling = place.behind_proxy()
+    recalling = s3_place.behind_proxy()
     recalling.recall(store.facts())
     for one in (store, recalling):
-        place.proxy.clear()
+        s3_place.proxy.clear()
         etag = one.put("a", etag.encode(), if_match=etag)
-        assert len(place.proxy.requests) == 1
+        assert len(s3_place.proxy.requests) == 1
         with pytest.raises(Conflict):
             one.put("a", b"x", if_match="0" * 32)
-        assert len(place.proxy.requests) == 2
+        assert len(s3_place.proxy.requests) == 2
 
 
-def test_a_swap_that_loses_teaches_nothing(place: Place) -> None:
-    store = place.behind_proxy()
+def test_a_swap_that_loses_teaches_nothing(s3_place: Place) -> None:
+    store = s3_place.behind_proxy()
     store.put("a", b"1")
     with pytest.raises(Conflict):
         store.put("a", b"2", if_match="0" * 32)
@@ -467,8 +480,8 @@ def test_a_clock_that_is_wrong_is_named(on_ministack: Place) -> None:
         on_ministack.behind_proxy().get("a")
 
 
-def test_a_bucket_that_is_not_there(s3_endpoint: Endpoint) -> None:
-    store = bucket_store(s3_endpoint, f"none-{uuid.uuid4().hex[:8]}")
+def test_a_bucket_that_is_not_there(place: Place) -> None:
+    store = bucket_store(place.endpoint, f"none-{uuid.uuid4().hex[:8]}")
     for use in every_use(store):
         with pytest.raises(NoBucket):
             use()
@@ -487,7 +500,7 @@ def test_making_a_bucket(s3_endpoint: Endpoint) -> None:
 
 
 def test_a_bucket_that_may_not_be_made(on_ministack: Place) -> None:
-    store = BucketStore("no-such-bucket", options=options(on_ministack.endpoint.at(on_ministack.proxy.url)))
+    store = S3BucketStore("no-such-bucket", options=options(on_ministack.endpoint.at(on_ministack.proxy.url)))
     on_ministack.proxy.fault(Match("PUT"), Answer(403), times=None)
     with pytest.raises(Denied, match="no-such-bucket"):
         store.make_bucket()
@@ -517,8 +530,8 @@ def test_a_server_that_refuses_although_the_condition_holds(on_ministack: Place)
 
 def test_a_store_stays_below_its_prefix(s3_endpoint: Endpoint, bucket: str) -> None:
     inner = bucket_store(s3_endpoint, bucket)
-    outer = BucketStore(bucket, options=options(s3_endpoint))
-    twin = BucketStore(bucket, PREFIX + "-2", options=options(s3_endpoint))
+    outer = S3BucketStore(bucket, options=options(s3_endpoint))
+    twin = S3BucketStore(bucket, PREFIX + "-2", options=options(s3_endpoint))
     inner.put("a", b"1")
     twin.put("a", b"2")
     assert [info.key for info in outer.list("")] == [f"{PREFIX}-2/a", f"{PREFIX}/a"]

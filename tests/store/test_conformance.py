@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from tests.store.stores import PREFIX
-from tracecraft.errors import Conflict, NotFound, Unknown, Unreachable
+from tracecraft.errors import Conflict, NotFound, Unknown, Unreachable, UsageError
 from tracecraft.store import Store, get_many, put_many
+from tracecraft.store.azure import AzureContainerStore
 from tracecraft.store.bucket import PART, BucketStore
 from tracecraft.store.folder import FolderStore
 from tracecraft.store.memory import MemoryStore
@@ -42,6 +43,11 @@ ODD_KEYS = [
 
 def keys(store: Store, prefix: str = "", after: str | None = None) -> list[str]:
     return [info.key for info in store.list(prefix, after=after)]
+
+
+def keeps(store: Store, key: str) -> bool:
+    """Whether the store can have an object of this name. Azure alters some, so they are refused there."""
+    return not (isinstance(store, AzureContainerStore) and ("\\" in key or key.endswith(".")))
 
 
 def ignore(_chunk: bytes) -> None:
@@ -163,6 +169,11 @@ def test_after_a_delete_a_key_can_be_made_again(store: Store) -> None:
 
 @pytest.mark.parametrize("key", ODD_KEYS)
 def test_odd_keys(store: Store, key: str) -> None:
+    if not keeps(store, key):
+        for use in (store.get, store.head, store.delete, partial(store.put, data=b"1")):
+            with pytest.raises(UsageError, match="Azure does not keep"):
+                use(key)
+        return
     etag = store.put(key, b"1", if_absent=True)
     assert keys(store, "a/") == [key]
     assert store.get(key).info.key == store.head(key).key == key
@@ -175,9 +186,10 @@ def test_odd_keys(store: Store, key: str) -> None:
 
 
 def test_odd_keys_are_all_different_objects(store: Store) -> None:
-    put_many(store, [(key, key.encode()) for key in ODD_KEYS])
-    assert keys(store) == sorted(ODD_KEYS)
-    assert {key: item.data.decode() for key, item in get_many(store, ODD_KEYS).items()} == {k: k for k in ODD_KEYS}
+    odd = [key for key in ODD_KEYS if keeps(store, key)]
+    put_many(store, [(key, key.encode()) for key in odd])
+    assert keys(store) == sorted(odd)
+    assert {key: item.data.decode() for key, item in get_many(store, odd).items()} == {k: k for k in odd}
 
 
 def test_case_matters_in_listing_order(store: Store) -> None:

@@ -76,13 +76,15 @@ class Request:
     @property
     def conditional(self) -> bool:
         """Whether it is a write under a condition."""
-        return self.method == "PUT" and ("if-match" in self.headers or "if-none-match" in self.headers)
+        return self.method == "PUT" and any(name in self.headers for name in _CONDITIONS)
 
     @property
     def _names(self) -> tuple[str, str]:
         bucket, _, key = unquote(urlsplit(self.path).path).lstrip("/").partition("/")
         return bucket, key
 
+
+_CONDITIONS = ("if-match", "if-none-match", "x-goog-if-generation-match")
 
 Matcher = Callable[[Request], bool]
 

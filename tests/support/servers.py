@@ -1,14 +1,16 @@
-"""The S3 servers the tests run against, each a context manager that gives an `Endpoint` and surely takes it down.
+"""The servers the tests run against, each a context manager that gives an `Endpoint` and surely takes it down.
 
     ministack   AWS's behaviour, atomic; a process of the same Python environment
     ceph        a real Ceph object gateway, with its own ideas about etags (see ceph.py)
     moto        races its conditional writes: several can win, the more so as threads switch every microsecond here
     s3rver      ignores conditions altogether, silently; an npm package
+    azurite     Azure Blob Storage's protocol, atomic; an npm package (see azurite.py)
     external    any server, named by TRACECRAFT_TEST_S3
 
-s3rver is looked for below $TRACECRAFT_TEST_NODE (`npm install --prefix "$TRACECRAFT_TEST_NODE" s3rver@3.7.1`), then on
-PATH. TRACECRAFT_TEST_S3 is the URL of an endpoint, with TRACECRAFT_TEST_S3_ACCESS_KEY, _SECRET_KEY and, where it is not
-us-east-1, _REGION; TRACECRAFT_TEST_S3_ATOMIC=0 says that it is not to be trusted with races.
+The npm packages are looked for below $TRACECRAFT_TEST_NODE (`npm install --prefix "$TRACECRAFT_TEST_NODE" s3rver@3.7.1
+azurite@3.35.0`), then on PATH. TRACECRAFT_TEST_S3 is the URL of an endpoint, with TRACECRAFT_TEST_S3_ACCESS_KEY,
+_SECRET_KEY and, where it is not us-east-1, _REGION; TRACECRAFT_TEST_S3_ATOMIC=0 says that it is not to be trusted with
+races.
 
 `unavailable(name)` says why a server cannot be had here, before anything is started.
 """
@@ -27,10 +29,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import ceph as ceph_node
+from tests.support.azurite import ACCOUNT, KEY
 from tests.support.processes import Child, StartError, free_port, wait_until
 from tests.support.s3 import Endpoint, make_bucket, send
 
-__all__ = ["SERVERS", "Endpoint", "ceph", "external", "make_bucket", "ministack", "moto_hard", "s3rver", "unavailable"]
+__all__ = [
+    "SERVERS",
+    "Endpoint",
+    "azurite",
+    "ceph",
+    "external",
+    "make_bucket",
+    "ministack",
+    "moto_hard",
+    "s3rver",
+    "unavailable",
+]
 
 _START = 30.0
 """Seconds a server may take until it answers."""
@@ -67,12 +81,24 @@ def moto_hard() -> Iterator[Endpoint]:
 
 @contextmanager
 def s3rver() -> Iterator[Endpoint]:
-    command = _s3rver_command()
+    command = _node_command("s3rver")
     if command is None:
-        raise StartError(f"s3rver: {_no_s3rver()}")
+        raise StartError(f"s3rver: {_no_node_package('s3rver')}")
     port = free_port()
     endpoint = Endpoint("s3rver", f"http://127.0.0.1:{port}", "S3RVER", "S3RVER", atomic=False)
     with _serving(endpoint, [*command, "-d", "data", "-a", "127.0.0.1", "-p", str(port), "--no-vhost-buckets"]):
+        yield endpoint
+
+
+@contextmanager
+def azurite() -> Iterator[Endpoint]:
+    command = _node_command("azurite")
+    if command is None:
+        raise StartError(f"azurite: {_no_node_package('azurite')}")
+    port = free_port()
+    endpoint = Endpoint("azurite", f"http://127.0.0.1:{port}", ACCOUNT, KEY)
+    place = ["--blobHost", "127.0.0.1", "--blobPort", str(port)]
+    with _serving(endpoint, [*command, *place, "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]):
         yield endpoint
 
 
@@ -130,20 +156,25 @@ def _no_moto() -> str | None:
     return _no_module("moto") or _no_module("flask")
 
 
-def _s3rver_command() -> list[str] | None:
+_NODE_SCRIPTS = {"s3rver": "s3rver/bin/s3rver.js", "azurite": "azurite/dist/src/blob/main.js"}
+_NODE_PROGRAMS = {"s3rver": "s3rver", "azurite": "azurite-blob"}
+
+
+def _node_command(package: str) -> list[str] | None:
     node = shutil.which("node")
-    script = Path(os.environ.get("TRACECRAFT_TEST_NODE", "."), "node_modules/s3rver/bin/s3rver.js").absolute()
+    modules = Path(os.environ.get("TRACECRAFT_TEST_NODE", "."), "node_modules").absolute()
+    script = modules / _NODE_SCRIPTS[package]
     if node and "TRACECRAFT_TEST_NODE" in os.environ and script.is_file():
         return [node, str(script)]
-    program = shutil.which("s3rver")
+    program = shutil.which(_NODE_PROGRAMS[package])
     return [program] if node and program else None
 
 
-def _no_s3rver() -> str | None:
+def _no_node_package(package: str) -> str | None:
     if shutil.which("node") is None:
         return "program not found: node"
-    if _s3rver_command() is None:
-        return "npm package s3rver neither below $TRACECRAFT_TEST_NODE nor on PATH"
+    if _node_command(package) is None:
+        return f"npm package {package} neither below $TRACECRAFT_TEST_NODE nor on PATH"
     return None
 
 
@@ -155,6 +186,7 @@ SERVERS: Mapping[str, Server] = {
     "ministack": Server(ministack, lambda: _no_module("ministack")),
     "ceph": Server(ceph, ceph_node.available),
     "moto": Server(moto_hard, _no_moto),
-    "s3rver": Server(s3rver, _no_s3rver),
+    "s3rver": Server(s3rver, lambda: _no_node_package("s3rver")),
+    "azurite": Server(azurite, lambda: _no_node_package("azurite")),
     "external": Server(external, _no_external),
 }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.places import credentials, store_url
 from tests.support.servers import Endpoint
 from tracecraft.localstate import LocalState
 from tracecraft.project import Project
@@ -55,10 +56,9 @@ class World:
 
     @classmethod
     def in_bucket(cls, root: Path, endpoint: Endpoint, bucket: str, *, through: str = "") -> World:
-        """On an S3 server, directly or through a proxy's URL."""
-        keys = {"AWS_ACCESS_KEY_ID": endpoint.access_key, "AWS_SECRET_ACCESS_KEY": endpoint.secret_key}
-        url = f"s3://{bucket}/pre?endpoint={through or endpoint.url}&region={endpoint.region}"
-        return cls(root, url, variables=keys)
+        """On a server, directly or through a proxy's URL."""
+        at = endpoint.at(through) if through else endpoint
+        return cls(root, store_url(at, bucket, "pre"), variables=credentials(endpoint))
 
     def environment(self, agent: str, **more: str) -> dict[str, str]:
         """A worker's environment: its own home, nothing of the caller's settings."""

@@ -40,6 +40,24 @@ def test_a_bucket_is_found_again_by_its_url(prefix: str) -> None:
     assert parse(address.url) == address
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "gs://bucket", "gs://bucket.name_1/team/x", "gs://bucket/a%20b?endpoint=http://127.0.0.1:1",
+        "az://container", "az://container/team/x?account=one", "az://con-1/p?account=one&endpoint=http://h:1/one",
+    ],
+)  # fmt: skip
+def test_google_and_azure(url: str) -> None:
+    address = parse(url)
+    assert address.url == url
+    assert parse(address.url) == address
+    assert address.bucket in url
+    for more in ({"region": "eu"}, {"access_key": "k", "secret_key": "s"}):
+        with pytest.raises(UsageError, match="takes no region and no access key"):
+            parse(url, **more)
+    assert parse(url, endpoint="http://two").endpoint == "http://two"
+
+
 def test_what_is_given_beside_a_url_goes_before_what_it_says() -> None:
     address = parse("s3://b?endpoint=http://one&region=r1", endpoint="http://two", region="r2")
     assert (address.endpoint, address.region) == ("http://two", "r2")
@@ -59,6 +77,9 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) ->
 @pytest.mark.parametrize(
     "url",
     ["", "s3://", "s3:///prefix", "s3://key:secret@bucket", "http://h/b", "gs://b", "az://b", "hf://b", "file://host/x",
+     "gs://", "gs:///prefix", "gs://key:secret@bucket", "gs://UPPER", "gs://bucket?region=eu", "gs://-bucket",
+     "az://", "az:///prefix", "az://key:secret@container", "az://container?sig=secret@", "az://con--tainer",
+     "az://container?sv=1&account=one", "az://con..tainer", "az://account.blob.core.windows.net",
      "file:relative", "file://", "s3://[bad", "http://[", "nonsense:x"],
 )  # fmt: skip
 def test_what_is_no_address(url: str) -> None:

@@ -71,6 +71,13 @@ def test_fields_of_02(here: Path) -> None:
     assert (settings.project, settings.agent) == ("p", "a")
 
 
+@pytest.mark.parametrize("url", ["gs://bucket/p?endpoint=http://h:1", "az://container/p?account=one"])
+def test_google_and_azure_are_one_url(here: Path, url: str) -> None:
+    write(here, project="p", **config.address_fields(parse(url)))
+    assert resolve(here).address == parse(url)
+    assert config.read_file(here / config.FILE).store == url
+
+
 def test_a_hugging_face_bucket_comes_later(here: Path) -> None:
     write(here, backend="hf", bucket="b", project="p", agent_id="a")
     with pytest.raises(UsageError, match="Hugging Face"):

@@ -85,7 +85,9 @@ def command(
 
 _SHARED: list[Callable[[Any], Any]] = [
     click.option("--json", "as_json_", is_flag=True, help="One JSON document (NDJSON where it streams)."),
-    click.option("--store", metavar="URL", help="s3://bucket/prefix or file:///folder. [env: TRACECRAFT_STORE]"),
+    click.option(
+        "--store", metavar="URL", help="s3://, gs:// or az://bucket/prefix, or file:///folder. [env: TRACECRAFT_STORE]"
+    ),
     click.option("--project", metavar="NAME", help="[env: TRACECRAFT_PROJECT]"),
 ]
 _AGENT: Callable[[Any], Any] = click.option("--agent", metavar="NAME", help="Who acts. [env: TRACECRAFT_AGENT]")

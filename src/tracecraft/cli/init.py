@@ -14,7 +14,7 @@ from tracecraft.setup import Outcome, Wishes, set_up
 
 
 @command()
-@click.option("--endpoint", default="", metavar="URL", help="The S3 endpoint, where it is not AWS.")
+@click.option("--endpoint", default="", metavar="URL", help="The endpoint, where it is not the provider's own.")
 @click.option("--bucket", default="", metavar="NAME", help="The bucket; made if it is not there.")
 @click.option("--region", default="", metavar="NAME", help="The bucket's region.")
 @click.option("--access-key", default="", help="Kept in the file. Better: AWS_ACCESS_KEY_ID, or a profile.")
@@ -42,10 +42,11 @@ def init(
     Example:
       tracecraft init
       tracecraft init --store s3://bucket/prefix --project demo --agent designer
+      tracecraft init --store az://container/prefix --project demo --agent designer
       tracecraft init --bucket tracecraft --endpoint http://localhost:8333 --agent designer
     """
     if backend == "hf":
-        raise UsageError("Hugging Face buckets are not supported yet", hint="use a folder or an S3-compatible bucket")
+        raise UsageError("Hugging Face buckets are not supported yet", hint="use a folder or a bucket elsewhere")
     wishes = Wishes(
         store=face.store or "",
         endpoint=endpoint,

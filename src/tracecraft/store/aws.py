@@ -1,7 +1,7 @@
 """Endpoint, region and credentials for a bucket, from where AWS tools keep them.
 
 obstore itself asks the environment, web identity, containers and instance metadata, but does not read ~/.aws; the
-static keys in there are read here.
+static keys in there are read here. What else a profile may say (a login, a role, a program) is left to boto3.
 """
 
 from __future__ import annotations
@@ -13,11 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from tracecraft.errors import UsageError
-from tracecraft.store.address import Address
+from tracecraft.store.address import Address, check_endpoint
+
+_METHODS = {
+    "role_arn": "an assumed role",
+    "sso_session": "single sign-on",
+    "sso_start_url": "single sign-on",
+    "login_session": "a console login",
+    "credential_process": "a credential process",
+    "web_identity_token_file": "a web identity",
+}
+"""Settings of a profile that say where its keys come from, when they are not written in it."""
 
 
 def options(address: Address, environ: Mapping[str, str]) -> dict[str, Any]:
-    """obstore's S3 options for an address. Raises UsageError when an own endpoint is named and no keys are found."""
+    """obstore's S3 options for an address. Raises UsageError when an own endpoint is named and no keys are found, or
+    the profile needs boto3 and it is not installed."""
     profile = _profile(environ)
     endpoint = (
         address.endpoint
@@ -32,17 +43,26 @@ def options(address: Address, environ: Mapping[str, str]) -> dict[str, Any]:
         or profile.get("region")
         or "us-east-1"
     )
-    found: dict[str, Any] = {"region": region, **_keys(address, environ, profile)}
+    found: dict[str, Any] = {"region": region, **_credentials(address, environ, profile)}
     if endpoint:
-        if not endpoint.startswith(("http://", "https://")):
-            raise UsageError(f"not an endpoint: {endpoint!r}", hint="write http://host:port or https://host")
-        found["endpoint"] = endpoint.rstrip("/")
-        if "access_key_id" not in found:
+        found["endpoint"] = check_endpoint(endpoint)
+        if "access_key_id" not in found and "credential_provider" not in found:
             raise UsageError(
                 f"no credentials for {endpoint}",
                 hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or init --access-key --secret-key",
             )
     return found
+
+
+def _credentials(address: Address, environ: Mapping[str, str], profile: Mapping[str, str]) -> dict[str, Any]:
+    """Keys; or who gets them for a profile that has none, or that goes on to a role with them."""
+    keys = _keys(address, environ, {} if "role_arn" in profile else profile)
+    method = next((text for setting, text in _METHODS.items() if setting in profile), "")
+    if keys or not method:
+        return keys
+    from tracecraft.store.aws_session import ProfileCredentials
+
+    return {"credential_provider": ProfileCredentials(_chosen(environ), method)}
 
 
 def _keys(address: Address, environ: Mapping[str, str], profile: Mapping[str, str]) -> dict[str, str]:
@@ -69,7 +89,7 @@ def _keys(address: Address, environ: Mapping[str, str], profile: Mapping[str, st
 
 def _profile(environ: Mapping[str, str]) -> dict[str, str]:
     """The chosen profile's settings from ~/.aws/config and ~/.aws/credentials, the latter winning."""
-    chosen = environ.get("AWS_PROFILE") or "default"
+    chosen = _chosen(environ)
     home = Path(environ.get("HOME") or Path.home())
     found: dict[str, str] = {}
     for variable, file, section in (
@@ -84,3 +104,7 @@ def _profile(environ: Mapping[str, str]) -> dict[str, str]:
         if parser.has_section(section):
             found.update(parser.items(section))
     return found
+
+
+def _chosen(environ: Mapping[str, str]) -> str:
+    return environ.get("AWS_PROFILE") or "default"

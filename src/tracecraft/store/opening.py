@@ -12,12 +12,23 @@ if TYPE_CHECKING:
 
 
 def open_store(address: Address, environ: Mapping[str, str]) -> Store:
-    """The store at an address. Credentials not in it come from the environment, then from ~/.aws. Makes no request."""
+    """The store at an address. Credentials not in it come from where its provider's tools keep them. Makes no
+    request."""
     if address.scheme == "file":
         from tracecraft.store.folder import FolderStore
 
         return FolderStore(Path(address.path))
-    from tracecraft.store import aws
-    from tracecraft.store.bucket import BucketStore
+    if address.scheme == "gs":
+        from tracecraft.store import google
+        from tracecraft.store.gcs import GoogleBucketStore
 
-    return BucketStore(address.bucket, address.prefix, options=aws.options(address, environ))
+        return GoogleBucketStore(address.bucket, address.prefix, options=google.options(address, environ))
+    if address.scheme == "az":
+        from tracecraft.store import azure_account
+        from tracecraft.store.azure import AzureContainerStore
+
+        return AzureContainerStore(address.bucket, address.prefix, options=azure_account.options(address, environ))
+    from tracecraft.store import aws
+    from tracecraft.store.s3 import S3BucketStore
+
+    return S3BucketStore(address.bucket, address.prefix, options=aws.options(address, environ))

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from tracecraft.errors import Conflict, NotFound, Unknown, Unreachable, UnsafeStore
 from tracecraft.store.base import Store
-from tracecraft.store.waves import run_wave
+from tracecraft.store.waves import pause, run_wave
 
 RACERS = 16
 ROUNDS = 3
+
+_ATTEMPTS = 5
+"""How often a store that is asked too much is asked again."""
 
 
 @dataclass(frozen=True)
@@ -59,43 +64,72 @@ def _one_create_wins(store: Store, key: str) -> bool:
 def _one_swap_wins(store: Store, key: str) -> bool:
     store.put(key, b"before")
     # One swap alone first, so that a store's quoting of etags is known before the race.
-    try:
-        store.put(key, b"alone", if_match=store.head(key).etag)
-    except Conflict:
+    if not _takes_effect(lambda: store.put(key, b"alone", if_match=store.head(key).etag)):
         return False
     etag = store.head(key).etag
     bodies = [b"swap %d" % racer for racer in range(RACERS)]
     won = _one_wins(store, key, bodies, [partial(store.put, key, body, if_match=etag) for body in bodies])
-    with suppress(Conflict, Unknown, Unreachable):
-        store.put(key, b"stale", if_match=etag)
+    with suppress(Unknown, Unreachable):
+        _takes_effect(partial(store.put, key, b"stale", if_match=etag))
     return won and store.get(key).data != b"stale"
+
+
+def _takes_effect(write: Callable[[], str]) -> bool:
+    """Whether a write without rivals is not refused. It waits for a store that allows one write a second and key."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            write()
+        except Conflict:
+            return False
+        except Unknown as error:
+            if not error.throttled or attempt + 1 == _ATTEMPTS:
+                raise
+            time.sleep(pause(attempt, throttled=True))
+        else:
+            return True
+    raise AssertionError("unreachable")
 
 
 def _one_wins(store: Store, key: str, bodies: list[bytes], writes: list[partial[str]]) -> bool:
     """Whether at most one racer was told that it won, and what is stored is what it wrote.
 
-    A racer that got no clear answer may be the winner; then nobody else may be.
+    A racer that got no clear answer may be the winner; then nobody else may be. A race in which a store that was asked
+    too much let nobody through is no race, and run again.
     """
+    for attempt in range(_ATTEMPTS):
+        outcomes = _race(writes)
+        there = _content(store, key)
+        if there in bodies or "won" in outcomes or "throttled" not in outcomes:
+            break
+        time.sleep(pause(attempt, throttled=True))
+    winners = [body for body, outcome in zip(bodies, outcomes, strict=True) if outcome == "won"]
+    if winners:
+        return winners == [there]
+    return there in [body for body, outcome in zip(bodies, outcomes, strict=True) if outcome != "lost"]
+
+
+def _race(writes: list[partial[str]]) -> list[str]:
+    """What each of these writes, which begin together, was told: won, lost, throttled or unknown."""
     barrier = threading.Barrier(len(writes))
 
-    def race(write: partial[str]) -> str:
+    def run(write: partial[str]) -> str:
         barrier.wait(timeout=30)
         try:
             write()
         except Conflict:
             return "lost"
-        except (Unknown, Unreachable):
+        except Unknown as error:
+            return "throttled" if error.throttled else "unknown"
+        except Unreachable:
             return "unknown"
         return "won"
 
     # Not store.together: a folder runs its waves in order, and this must race on every store.
-    outcomes = run_wave([partial(race, write) for write in writes])
+    return run_wave([partial(run, write) for write in writes])
+
+
+def _content(store: Store, key: str) -> bytes | None:
     try:
-        there = store.get(key).data
+        return store.get(key).data
     except NotFound:
-        return False
-    winners = [body for body, outcome in zip(bodies, outcomes, strict=True) if outcome == "won"]
-    if winners:
-        return winners == [there]
-    maybe = [body for body, outcome in zip(bodies, outcomes, strict=True) if outcome == "unknown"]
-    return there in maybe
+        return None
