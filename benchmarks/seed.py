@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 from tracecraft import clock, layout
 from tracecraft.agents import Agent
@@ -24,6 +25,14 @@ def fill(store: Store, objects: Objects) -> None:
     """Write them all, as many side by side as the store takes."""
     while some := list(islice(objects, _AT_ONCE)):
         put_many(store, some)
+
+
+def fill_folder(root: Path, objects: Objects) -> None:
+    """The same for a folder, whose objects are plain files: its own writes wait for the disk twice each."""
+    for key, data in objects:
+        path = root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
 
 def agents(project: str, count: int) -> Objects:
