@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import mean
 from typing import Any
 
@@ -71,7 +72,11 @@ def idle_requests(place: Place, endpoint: Endpoint, first: float, looks: int) ->
             watcher.prepare(place.project(name, "other"))
             stack.enter_context(Watched(seen.seat(name, "waiter").start(*watcher.arguments)))
             proxies.append(proxy)
-        if not wait_until(lambda: all(_settled(p.requests, first, looks) for p in proxies), seconds=_LONGEST, every=0.5):
+
+        def settled() -> bool:
+            return all(_settled(proxy.requests, first, looks) for proxy in proxies)
+
+        if not wait_until(settled, seconds=_LONGEST, every=0.5):
             counts = {w.name: len(p.requests) for w, p in zip(WATCHERS, proxies, strict=True)}
             raise BenchmarkError(f"after {_LONGEST:g} s not every watcher has looked {looks} times: {counts}")
         return [_row(w, p.requests, first) for w, p in zip(WATCHERS, proxies, strict=True)]
@@ -109,7 +114,7 @@ def _row(watcher: Watcher, requests: list[Request], first: float) -> dict[str, A
         "first_seconds": first,
         "first": by_kind(beginning),
         "looks": len(looks) - 1,
-        "seconds_between_looks": [after - before for before, after in zip(starts, starts[1:], strict=False)],
+        "seconds_between_looks": [after - before for before, after in pairwise(starts)],
         "in_looks": by_kind(request for look in looks[:-1] for request in look),
     }
 
@@ -133,7 +138,8 @@ def active_requests(place: Place, endpoint: Endpoint, steps: int) -> dict[str, A
             seat.run("claim", f"step-{number}")
             time.sleep(1.2)  # a heartbeat is not written twice within 1.1 s, and work takes longer than that
             seat.run("complete", f"step-{number}")
-        return {"name": "claim and complete a step every 10 minutes", "steps": steps, "counted": by_kind(proxy.requests)}
+        counted = by_kind(proxy.requests)
+    return {"name": "claim and complete a step every 10 minutes", "steps": steps, "counted": counted}
 
 
 def active_in_seconds(row: dict[str, Any], seconds: float) -> dict[str, float]:

@@ -68,7 +68,7 @@ class Seat:
 
     def run(self, *arguments: str, limit: float = LIMIT, exits: int = 0, stdout: Path | None = None) -> Run:
         """Run a command and measure it."""
-        argv = [self.program, *arguments]
+        argv = [str(self.program), *arguments]
         return run(argv, env=self.environment(), cwd=self.folder, limit=limit, exits=exits, stdout=stdout)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:

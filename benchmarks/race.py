@@ -17,9 +17,12 @@ from benchmarks.programs import Place
 _POLL = 0.02
 
 
-def race(place: Place, project: str, racers: int, limit: float, counted: Callable[[], dict[str, int]]) -> dict[str, Any]:
+def race(
+    place: Place, project: str, racers: int, limit: float, counted: Callable[[], dict[str, int]]
+) -> dict[str, Any]:
     """One race. After `limit` seconds those still running are stopped, and `exceeded` says so.
 
+    `counted` tells the requests by kind at the end.
     Raises BenchmarkError when two got the same step, or one ended with an error.
     """
     outputs = place.root / f"race-{place.name}"

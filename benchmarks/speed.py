@@ -109,7 +109,7 @@ def check_peer(program: Path, endpoint: Endpoint, bucket: str) -> float:
         "print(time.monotonic() - began)"
     )
     told = {"URL": endpoint.url, "BUCKET": bucket, "ACCESS": endpoint.access_key, "SECRET": endpoint.secret_key}
-    command = [program.with_name("python"), "-c", script]
+    command = [str(program.with_name("python")), "-c", script]
     done = subprocess.run(command, env={**os.environ, **told}, capture_output=True, text=True, check=True, timeout=60)
     seconds = float(done.stdout)
     if seconds > LONGEST_PUT:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 
 from benchmarks.measure import BenchmarkError
 from benchmarks.programs import Place
@@ -83,9 +82,9 @@ TRIALS: dict[str, Trial] = {"wait-for": barrier, "inbox --watch": mail, "memory 
 def latencies(setting: Setting, waiter: str, pauses: Sequence[float], label: str) -> list[float]:
     """Seconds from the writer's return to the waiter's word, a trial for each pause, a few of them side by side."""
     names = [f"{label}-{_slug(waiter)}-{number}" for number in range(len(pauses))]
-    trials = [partial(TRIALS[waiter], setting.place, name, active=setting.active) for name in names]
+    trial = TRIALS[waiter]
     with ThreadPoolExecutor(_LANES) as lanes:
-        return list(lanes.map(lambda pair: pair[0](pause=pair[1]), zip(trials, pauses, strict=True)))
+        return list(lanes.map(lambda name, pause: trial(setting.place, name, pause, setting.active), names, pauses))
 
 
 def idle_latencies(places: Sequence[Place], idle: float, trials: int) -> dict[tuple[str, str], list[float]]:
