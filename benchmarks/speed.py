@@ -32,8 +32,10 @@ TARGETS = {"small": {"seconds": 0.25, "peak_kib": 0.5}, "large": {"seconds": 0.0
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured. `limit` is seconds after which a large command is stopped."""
+    """How much is measured. `warm_up` pairs come before those that count; a large command is stopped after `limit`
+    seconds."""
 
+    warm_up: int
     pairs: int
     large_pairs: int
     messages: int
@@ -42,8 +44,8 @@ class Size:
     limit: float
 
 
-FULL = Size(pairs=21, large_pairs=3, messages=1000, steps=1000, agents=100, limit=600.0)
-QUICK = Size(pairs=1, large_pairs=1, messages=5, steps=5, agents=2, limit=60.0)
+FULL = Size(warm_up=1, pairs=21, large_pairs=3, messages=1000, steps=1000, agents=100, limit=600.0)
+QUICK = Size(warm_up=0, pairs=1, large_pairs=1, messages=5, steps=5, agents=2, limit=60.0)
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,12 @@ def main(folder: Path, size: Size) -> Path:
         make_bucket(endpoint, bucket)
         put_seconds = check_peer(paths["theirs"], endpoint, bucket)
         near = {who: _newcomer(path, root, endpoint, bucket, f"near-{who}") for who, path in paths.items()}
-        rows = [_compared(command, near, size.pairs, "loopback", None) for command in COMMANDS]
+        rows = [_compared(command, near, size, "loopback", None) for command in COMMANDS]
         with Proxy(endpoint.url) as proxy:
             through = endpoint.at(proxy.url)
             far = {who: _newcomer(path, root, through, bucket, f"far-{who}") for who, path in paths.items()}
             proxy.delay = DELAY
-            rows += [_compared(command, far, size.pairs, "30 ms away", proxy) for command in COMMANDS]
+            rows += [_compared(command, far, size, "30 ms away", proxy) for command in COMMANDS]
             proxy.delay = 0.0
             large = _large_seats(paths, root, endpoint, through, bucket, size)
             rates = {"no delay": _rate(proxy, large["ours"])}
@@ -128,14 +130,14 @@ def _newcomer(program: Path, root: Path, endpoint: Endpoint, bucket: str, projec
     return ann
 
 
-def _compared(command: Command, seats: Seats, pairs: int, place: str, proxy: Proxy | None) -> dict[str, Any]:
-    """One row: both programs in turns, after a pair that is not counted."""
+def _compared(command: Command, seats: Seats, size: Size, place: str, proxy: Proxy | None) -> dict[str, Any]:
+    """One row: both programs in turns."""
     runs: dict[str, list[dict[str, Any]]] = {"ours": [], "theirs": []}
-    for number in range(pairs + 1):
+    for number in range(size.warm_up + size.pairs):
         for who, seat in seats.items():
             arguments = command.arguments.replace("N", str(number)).split()
             run = _counted(proxy, partial(seat.run, *arguments))
-            if number:
+            if number >= size.warm_up:
                 runs[who].append(run)
     _tell(place, command.name, runs)
     return {"place": place, "size": "small", "command": command.name, **runs}

@@ -11,14 +11,14 @@ _TEXT = """\
 ## Commands beside tracecraft-ai 0.2.5
 
 Whole processes, from start to exit, both {install}, on one Ceph, each in a project of its own. They ran in turns
-(ours, 0.2.5, ours, 0.2.5 ...): small commands {pairs} times each after one that does not count, large ones
-{large_pairs} times. The ratio is ours divided by theirs, of medians. The target for small commands on loopback is
+(ours, 0.2.5, ours, 0.2.5 ...): {warm_up} pairs that do not count, then {pairs} of each small command, and {large_pairs}
+of each large one. The ratio is ours divided by theirs, of medians. The target for small commands on loopback is
 {target_s} of the time and {target_m} of the memory, for large ones {target_large} of the time. The last column has our
 requests and those of 0.2.5.
 
 "30 ms away" is a proxy that delays each request by 30 ms. It is the same for both, and passes on about {rate:,.0f}
-requests a second undelayed; 64 requests in flight, 30 ms each, could use 2,133. A large run of ours finds nothing kept
-from an earlier one.
+requests a second undelayed, {far:,.0f} when it delays them; 64 requests in flight, 30 ms each, could use 2,133. A
+large run of ours finds nothing kept from an earlier one.
 
 A program that does nothing takes {floor_s} s and {floor_m} MiB here, measured the same way. A put of 0.2.5 takes
 {put:.3f} s on loopback: the server answers its `Expect: 100-continue` at once.
@@ -43,12 +43,14 @@ def _intro(measured: Any) -> str:
     kinds = set(install.values())
     return _TEXT.format(
         install=kinds.pop() if len(kinds) == 1 else f"{install['ours']} (ours) and {install['theirs']} (0.2.5)",
+        warm_up=size["warm_up"],
         pairs=size["pairs"],
         large_pairs=size["large_pairs"],
         target_s=targets["small"]["seconds"],
         target_m=targets["small"]["peak_kib"],
         target_large=targets["large"]["seconds"],
         rate=measured["proxy_requests_per_second"]["no delay"],
+        far=measured["proxy_requests_per_second"]["30 ms delay"],
         floor_s=spread([run["seconds"] for run in ground], 4),
         floor_m=mebibytes(ground),
         put=measured["peer_put_seconds"],

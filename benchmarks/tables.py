@@ -30,5 +30,5 @@ def page(folder: Path) -> str:
 
 def _ran_on(measured: Any) -> Sequence[str]:
     machine = measured["machine"]
-    shown = ", ".join(f"{name} {value}" for name, value in machine.items() if name not in ("when", "commit"))
-    return [f"Measured {machine['when']} at commit {machine['commit']}: {shown}.", ""]
+    shown = "; ".join(f"{name}: {value}" for name, value in machine.items() if name not in ("when", "commit"))
+    return [f"Measured {machine['when']} at commit {machine['commit']}, on {shown}.", ""]

@@ -32,7 +32,7 @@ class Size:
 
 
 FULL = Size(trials=20, longest_pause=10.0, idle_trials=4, idle=90.0, first=120.0, looks=6, active_steps=5)
-QUICK = Size(trials=1, longest_pause=0.5, idle_trials=1, idle=1.0, first=1.5, looks=1, active_steps=1)
+QUICK = Size(trials=1, longest_pause=0.2, idle_trials=1, idle=0.2, first=1.2, looks=1, active_steps=1)
 
 
 def main(folder: Path, size: Size) -> Path:
