@@ -65,11 +65,13 @@ def floor(runs: int) -> list[Run]:
 
 
 def _ended(process: subprocess.Popen[bytes], limit: float) -> bool:
-    """Wait for the process; one that takes too long is killed with everything it started."""
+    """Wait for the process; one that takes too long, or longer than we live, is killed with everything it started."""
     try:
         process.wait(limit)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
         return False
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
     return True

@@ -30,15 +30,17 @@ def race(
     began = time.monotonic()
     running = {number: _start(place, project, number, outputs) for number in range(racers)}
     seconds: list[float] = []
-    while running and time.monotonic() - began < limit:
-        for number, process in list(running.items()):
-            if process.poll() is not None:
-                seconds.append(time.monotonic() - began)
-                del running[number]
-        time.sleep(_POLL)
-    for process in running.values():
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+    try:
+        while running and time.monotonic() - began < limit:
+            for number, process in list(running.items()):
+                if process.poll() is not None:
+                    seconds.append(time.monotonic() - began)
+                    del running[number]
+            time.sleep(_POLL)
+    finally:
+        for process in running.values():
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
     got = [_step(outputs / f"{number}") for number in range(racers) if number not in running]
     if len(set(got)) != len(got):
         raise BenchmarkError(f"{len(got)} agents got only {len(set(got))} different steps")

@@ -29,7 +29,6 @@ def read(folder: Path, part: str) -> Any:
 
 
 def spread(values: Sequence[float], digits: int) -> str:
-    """Several runs in one cell: the median, then minimum and maximum."""
-    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
-    middle = f"{median(values):.{digits}f}"
-    return f"{middle} ({low} to {high})" if len(values) > 1 else middle
+    """Several runs in one cell: the median, then minimum and maximum where they differ."""
+    low, middle, high = (f"{value:.{digits}f}" for value in (min(values), median(values), max(values)))
+    return middle if low == high else f"{middle} ({low} to {high})"
