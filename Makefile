@@ -2,19 +2,23 @@
 # make test      everything a change must pass: lint, types, layers, tests
 # make lint      the first three of them
 # make soak      the long runs
+# make bench     speed beside 0.2.5, what waiting costs, growing projects; into docs/performance.md
 # make clean     remove what these made
 #
 # Another Python than python3:  make test PYTHON=python3.12
 # Options for pytest:           make test PYTEST_ARGS="-n 4 tests/support"
+# Some of the benchmarks:       make bench BENCH_ARGS="speed waiters"
 
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2
+BENCH_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PEER := .venv-peer
+BENCH := .venv-bench
 SOURCES := $(shell find src -type f ! -name '*.pyc' 2>/dev/null)
 
-.PHONY: demo test lint soak clean
+.PHONY: demo test lint soak bench clean
 
 demo: $(VENV)/.for-use
 	$(BIN)/tracecraft demo
@@ -31,8 +35,11 @@ lint: $(VENV)/.for-work
 soak: $(VENV)/.for-work $(PEER)/.made
 	$(BIN)/python soak/run.py $(PYTEST_ARGS)
 
+bench: $(VENV)/.for-work $(PEER)/.made $(BENCH)/.made
+	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
+
 clean:
-	rm -rf $(VENV) $(PEER) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEER) $(BENCH) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One environment, with the package installed either as users get it or as it is worked on: each way undoes the other.
@@ -60,4 +67,11 @@ export TRACECRAFT_TEST_PEER ?= $(CURDIR)/$(PEER)/bin/tracecraft
 $(PEER)/.made:
 	$(PYTHON) -m venv $(PEER)
 	$(PEER)/bin/python -m pip install --quiet --disable-pip-version-check tracecraft-ai==0.2.5
+	touch $@
+
+# Ours as users have it, for the benchmarks: installed, not as it is worked on.
+
+$(BENCH)/.made: pyproject.toml $(SOURCES)
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check .
 	touch $@

@@ -72,9 +72,15 @@ class Peer:
         return json.loads(self.run(agent, "status", "--json").out)
 
 
-def _program() -> Path | None:
+def peer_program() -> Path:
+    """The published program. Skips the test where it is missing, or fails it where it is required."""
     program = Path(os.environ.get("TRACECRAFT_TEST_PEER") or _DEFAULT)
-    return program if program.is_file() else None
+    if program.is_file():
+        return program
+    reason = "tracecraft-ai 0.2.5 is neither at $TRACECRAFT_TEST_PEER nor in .venv-peer"
+    if "peer" in os.environ.get("TRACECRAFT_TEST_REQUIRE", "").split(","):
+        pytest.fail(f"peer is in TRACECRAFT_TEST_REQUIRE, but {reason}", pytrace=False)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -101,12 +107,7 @@ def world(shared_endpoint: Endpoint, tmp_path: Path) -> World:
 @pytest.fixture
 def peer(world: World, shared_endpoint: Endpoint) -> Peer:
     """Theirs, on the same bucket and project, with an agent called `theirs`."""
-    program = _program()
-    if program is None:
-        reason = "tracecraft-ai 0.2.5 is neither at $TRACECRAFT_TEST_PEER nor in .venv-peer"
-        if "peer" in os.environ.get("TRACECRAFT_TEST_REQUIRE", "").split(","):
-            pytest.fail(f"peer is in TRACECRAFT_TEST_REQUIRE, but {reason}", pytrace=False)
-        pytest.skip(reason)
+    program = peer_program()
     bucket = world.url.removeprefix("s3://").partition("?")[0]
     peer = Peer(program, world.root, shared_endpoint, bucket, world.project)
     peer.init("theirs")

@@ -1,0 +1,102 @@
+"""The benchmarks: python -m benchmarks.run [speed] [waiters] [scale] [contention] [--quick] [--into FOLDER]
+
+Without names, all of them. Raw numbers go to benchmarks/results/, docs/performance.md is written from them. --quick
+tries everything at tiny sizes, and writes to a new folder instead, or to FOLDER; so does --into alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks import scale, speed, tables, waiters
+from benchmarks.machine import facts
+from benchmarks.measure import BenchmarkError
+from tests.support.servers import unavailable
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("speed", "waiters", "scale", "contention")
+_CONTENTION = "benchmarks.contention.run"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where what was measured goes."""
+
+    results: Path
+    page: Path
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = _parser().parse_args(arguments)
+    for name, value in facts().items():
+        print(f"{name}: {value}", flush=True)
+    try:
+        if reason := unavailable("ceph"):
+            raise BenchmarkError(f"the benchmarks need Ceph: {reason}")
+        target = _target(options.quick, options.into)
+        for part in options.parts:
+            _run(part, target, quick=options.quick)
+    except BenchmarkError as error:
+        print(f"benchmark: {error}", file=sys.stderr)
+        return 1
+    print(f"results in {target.results}, page {target.page}")
+    return 0
+
+
+def _run(part: str, target: Target, *, quick: bool) -> None:
+    """One part, and the page anew: what was measured stays even if a later part fails."""
+    print(f"== {part}", flush=True)
+    began = time.monotonic()
+    match part:
+        case "speed":
+            speed.main(target.results, speed.QUICK if quick else speed.FULL)
+        case "waiters":
+            waiters.main(target.results, waiters.QUICK if quick else waiters.FULL)
+        case "scale":
+            scale.main(target.results, scale.QUICK if quick else scale.FULL)
+        case "contention":
+            _contend(quick)
+    target.page.write_text(tables.page(target.results))
+    print(f"{part} took {time.monotonic() - began:.0f} s", flush=True)
+
+
+def _contend(quick: bool) -> None:
+    """The stampede has files and a page of its own."""
+    if find_spec("benchmarks.contention") is None or find_spec(_CONTENTION) is None:
+        print("benchmarks/contention/ is not there")
+        return
+    import_module(_CONTENTION).main(quick)
+
+
+def _target(quick: bool, into: Path | None) -> Target:
+    if into is None and not quick:
+        return Target(ROOT / "benchmarks" / "results", ROOT / "docs" / "performance.md")
+    folder = into or Path(tempfile.mkdtemp(prefix="tracecraft-bench-"))
+    (folder / "results").mkdir(parents=True, exist_ok=True)
+    return Target(folder / "results", folder / "performance.md")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description="Measure; see benchmarks/run.py.")
+    parser.add_argument("parts", nargs="*", metavar="PART", type=_part, default=PARTS, help=", ".join(PARTS))
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, into a new folder")
+    parser.add_argument("--into", type=Path, metavar="FOLDER", help="write there")
+    return parser
+
+
+def _part(text: str) -> str:
+    if text not in PARTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(PARTS)}")
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,93 @@
+"""The section about growing projects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.markdown import by_kind, mebibytes, seconds, table
+from benchmarks.results import spread
+
+_TEXT = """\
+## Growing projects
+
+Each command on a project that is full of what it reads: time, peak memory, requests and waves; a run with nothing
+kept on the machine (cold) and the same again right after (warm), {rounds} of each. A wave is a set of requests that
+are under way together, of any size (64 at a time); the pages of one LIST count once. Ceph is {delay:g} ms away: behind
+a proxy that delays each request so much. A tenth of the steps are complete, the others declared and free.
+"""
+
+_RACE = """\
+### Many agents, one queue
+
+Agents, processes on one machine with one home, call `next` at once; each that ended had a step of its own. Seconds
+until the last of them had one; on Ceph without any delay, requests as its log counts them.
+"""
+
+WHY = {
+    "status": "Reads each step's spec and claim, since a step's state is in the body of its claim.",
+    "next": "Reads as much as `status` to know what is ready, then claims with the same few requests at any size.",
+    "step list": "Reads each step's spec and claim, as `status` does, without agents and mail.",
+    "inbox": "Reads each message; `inbox --new`, which lists from where it left off, grows with new ones only.",
+    "agents": "Reads each agent's record.",
+    "log": "Lists every event, a page for each thousand, and reads the bodies of the 50 it shows.",
+}
+"""What grows with the project, and why."""
+
+
+def section(measured: Any) -> list[str]:
+    return [
+        _TEXT.format(rounds=measured["size"]["rounds"], delay=measured["delay"] * 1000),
+        *table(
+            ["command", "on", "Ceph cold, s", "Ceph warm, s", "folder cold, s", "folder warm, s", "most MiB"],
+            _times(measured["rows"]),
+        ),
+        *table(["command", "on", "requests cold", "waves", "requests warm", "waves"], _requests(measured["rows"])),
+        "What grows, and why:",
+        "",
+        *[f"- `{name}`: {why}" for name, why in WHY.items()],
+        "",
+        _RACE,
+        *table(
+            ["store", "agents", "steps", "agents with a step", "seconds", "requests"], map(_race, measured["races"])
+        ),
+    ]
+
+
+def _times(rows: Any) -> Iterator[list[str]]:
+    on_folder = {(row["command"], row["count"]): row for row in rows if row["place"] == "folder"}
+    for row in rows:
+        if row["place"] != "Ceph":
+            continue
+        local = on_folder[row["command"], row["count"]]
+        pairs = [row["cold"], row["warm"], local["cold"], local["warm"]]
+        every = [run for runs in pairs for run in runs]
+        yield [*_named(row), *[seconds(runs, 2) for runs in pairs], _most(every)]
+
+
+def _requests(rows: Any) -> Iterator[list[str]]:
+    """The last round's counts stand for all: they hardly differ."""
+    for row in rows:
+        if row["place"] == "Ceph":
+            cold, warm = row["cold"][-1], row["warm"][-1]
+            yield [
+                *_named(row),
+                by_kind(cold["requests"]),
+                spread([run["waves"] for run in row["cold"]], 0),
+                by_kind(warm["requests"]),
+                spread([run["waves"] for run in row["warm"]], 0),
+            ]
+
+
+def _race(row: Any) -> list[str]:
+    last = f"> {row['limit']:g}" if row["exceeded"] else f"{max(row['seconds']):.1f}"
+    requests = by_kind(row["requests"]) if row["requests"] else "not counted"
+    return [row["place"], f"{row['racers']:,}", f"{row['steps']:,}", f"{row['with_a_step']:,}", last, requests]
+
+
+def _named(row: Any) -> tuple[str, str]:
+    return f"`{row['command']}`", f"{row['count']:,} {row['full_of']}"
+
+
+def _most(runs: Any) -> str:
+    return mebibytes([max(runs, key=lambda run: run["peak_kib"])])

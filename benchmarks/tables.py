@@ -1,0 +1,34 @@
+"""docs/performance.md out of the raw numbers: every figure in that page comes from the JSON files of the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import results, table_scale, table_speed, table_waiters
+
+PARTS = {"speed": table_speed.section, "waiters": table_waiters.section, "scale": table_scale.section}
+
+_HEAD = """\
+# Performance
+
+Written by `make bench` from the raw numbers in `benchmarks/results/`: do not edit it. Where several runs were made, a
+cell has their median, then minimum and maximum.
+"""
+
+
+def page(folder: Path) -> str:
+    """The page, with a section for each part whose numbers are in `folder`."""
+    sections = [
+        "\n".join([*section(measured), *_ran_on(measured)])
+        for part, section in PARTS.items()
+        if (measured := results.read(folder, part)) is not None
+    ]
+    return "\n".join([_HEAD, *sections])
+
+
+def _ran_on(measured: Any) -> Sequence[str]:
+    machine = measured["machine"]
+    shown = "; ".join(f"{name}: {value}" for name, value in machine.items() if name not in ("when", "commit"))
+    return [f"Measured {machine['when']} at commit {machine['commit']}, on {shown}.", ""]

@@ -1,0 +1,55 @@
+"""The benchmarks run from end to end at tiny sizes, and their page says what they measured and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import tables
+from tests.interop.conftest import peer_program
+from tests.support.servers import unavailable
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 600
+
+
+@pytest.mark.parametrize("part", ["speed", "waiters", "scale"])
+def test_a_quick_run(part: str, tmp_path: Path) -> None:
+    if reason := unavailable("ceph"):
+        pytest.skip(reason)
+    environment = {**os.environ, "TRACECRAFT_TEST_PEER": str(peer_program())}
+    done = run_benchmarks(part, "--quick", "--into", str(tmp_path), environment=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    document = json.loads((tmp_path / "results" / f"{part}.json").read_text())
+    assert (document["schema"], document["part"]) == (1, part)
+    assert document["machine"]["tracecraft"]
+
+    page = (tmp_path / "performance.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("|")]
+    assert len(rows) > 15
+    for row in rows:
+        assert all(cell.strip() for cell in row.strip("|").split("|")), row
+    assert page == tables.page(tmp_path / "results")
+
+
+def test_the_committed_page_is_made_from_the_committed_numbers() -> None:
+    assert tables.page(ROOT / "benchmarks" / "results") == (ROOT / "docs" / "performance.md").read_text()
+
+
+def test_an_unknown_part_is_refused() -> None:
+    done = run_benchmarks("sped")
+    assert done.returncode == 2
+    assert "'sped' is none of speed, waiters, scale, contention" in done.stderr
+
+
+def run_benchmarks(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks.run", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
