@@ -1,6 +1,7 @@
 """Run the contention report: races and bursts of messages on every store that can be had here, logs, pages.
 
-    python -m benchmarks.contention.run [--quick] [--only races|messages|report] [--stores folder,ceph] [--to FOLDER]
+    python -m benchmarks.contention.run [--quick] [--only races|messages|report] [--stores folder,ceph]
+        [--trials N] [--large N] [--to FOLDER]
 
 Exit status 1 when a store that decides conditional writes showed a violation, when the control was not caught, or when
 a message was not delivered exactly once.
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.contention import logs
@@ -50,15 +51,24 @@ class Scale:
 
 
 _SMALL = Plan(senders=16, each=60, readers=4, addressees=1, broadcast_every=10)
+_LARGE = Plan(senders=16, each=625, readers=4, addressees=4, broadcast_every=100)
 FULL = Scale(
     agents=(2, 4, 8, 16, 32, 50),
     trials=200,
     lanes=4,
-    folder_bursts=(_SMALL, Plan(senders=16, each=6250, readers=4, addressees=4, broadcast_every=100)),
-    bucket_bursts=(_SMALL, Plan(senders=16, each=625, readers=4, addressees=4, broadcast_every=100)),
+    folder_bursts=(_SMALL, replace(_LARGE, each=6250)),
+    bucket_bursts=(_SMALL, _LARGE),
 )
 _TINY = Plan(senders=5, each=40, readers=3, addressees=1, broadcast_every=10)
 QUICK = Scale(agents=(2, 8), trials=5, lanes=2, folder_bursts=(_TINY,), bucket_bursts=(_TINY,))
+
+
+def changed(scale: Scale, trials: int | None, large: int | None) -> Scale:
+    """The same with other numbers of trials, and of messages in the large bursts, where they are given."""
+    if large:
+        bursts = (_SMALL, replace(_LARGE, each=max(1, large // _LARGE.senders)))
+        scale = replace(scale, folder_bursts=bursts, bucket_bursts=bursts)
+    return replace(scale, trials=trials or scale.trials)
 
 
 def main(
@@ -68,12 +78,13 @@ def main(
     only: str = "",
     stores: Sequence[str] = STORES,
     trials: int | None = None,
+    large: int | None = None,
 ) -> int:
     """Run what is wanted and write the pages. `quick` writes to a scratch folder unless `to` names another."""
-    scale = QUICK if quick else FULL
+    scale = changed(QUICK if quick else FULL, trials, large)
     root = to or (Path(tempfile.mkdtemp(prefix="tracecraft-contention-report-")) if quick else ROOT)
     if only != "report":
-        _measure(scale, trials or scale.trials, results_in(root), [only] if only else PARTS[:2], stores)
+        _measure(scale, results_in(root), [only] if only else PARTS[:2], stores)
     for page in write_report(root):
         print(f"wrote {page}")
     found = problems(logs.read_trials(results_in(root)), logs.read_bursts(results_in(root)))
@@ -82,7 +93,7 @@ def main(
     return 1 if found else 0
 
 
-def _measure(scale: Scale, trials: int, results: Path, parts: Sequence[str], stores: Sequence[str]) -> None:
+def _measure(scale: Scale, results: Path, parts: Sequence[str], stores: Sequence[str]) -> None:
     """Run the parts on the stores; the logs of other parts and stores stay as they are."""
     machine = logs.read_machine(results)
     with ExitStack() as stack:
@@ -94,21 +105,21 @@ def _measure(scale: Scale, trials: int, results: Path, parts: Sequence[str], sto
                 continue
             for part in parts:
                 if part == "races":
-                    machine["races-" + store] = _races(store, fleets, scale, trials, results)
+                    machine["races-" + store] = _races(store, fleets, scale, results)
                 elif store != CONTROL:
                     machine["messages-" + store] = _messages(store, fleets[0], scale, results)
                 logs.write_machine(results, machine)
     logs.write_machine(results, machine)
 
 
-def _races(store: str, fleets: Sequence[Fleet], scale: Scale, trials: int, results: Path) -> dict[str, str]:
+def _races(store: str, fleets: Sequence[Fleet], scale: Scale, results: Path) -> dict[str, str]:
     done: list[Trial] = []
     with _told(f"races on {store}") as told, world_on(store) as world:
-        told |= {"trials": str(trials), "lanes": str(len(fleets))}
+        told |= {"trials": str(scale.trials), "lanes": str(len(fleets))}
         if store == CONTROL:
             told["left to itself"] = refusal(world)
         try:
-            for cell in race_all(store, world, fleets, scale.agents, trials):
+            for cell in race_all(store, world, fleets, scale.agents, scale.trials):
                 done += cell
         finally:
             logs.write(results / f"races-{store}.jsonl.gz", done)
@@ -122,7 +133,7 @@ def _messages(store: str, fleet: Fleet, scale: Scale, results: Path) -> dict[str
         for plan in scale.folder_bursts if store == FOLDER else scale.bucket_bursts:
             with world_on(store) as world:
                 done.append(burst(store, world, fleet, plan))
-            logs.write(path, done)
+                logs.write(path, done)
     return told
 
 
@@ -154,6 +165,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", choices=PARTS, default="", help="one part; `report` draws the logs that are there")
     parser.add_argument("--stores", default=",".join(STORES), help=f"some of {','.join(STORES)}")
     parser.add_argument("--trials", type=int, help="races of each kind, instead of 200")
+    parser.add_argument("--large", type=int, help="messages of the large bursts; 100000 on a folder, else 10000")
     parser.add_argument("--to", type=Path, help="the folder for logs and pages, instead of this repository")
     parsed = parser.parse_args(arguments)
     parsed.stores = parsed.stores.split(",")
@@ -163,5 +175,5 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    wanted = _parsed(sys.argv[1:])
-    sys.exit(main(wanted.quick, to=wanted.to, only=wanted.only, stores=wanted.stores, trials=wanted.trials))
+    wanted = vars(_parsed(sys.argv[1:]))
+    sys.exit(main(wanted.pop("quick"), **wanted))
