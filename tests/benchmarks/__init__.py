@@ -1,0 +1,1 @@
+"""The benchmarks run, small, and their reports say what their logs say."""
