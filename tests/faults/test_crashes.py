@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 MOST = 3000
 """No command makes so many requests or system calls."""
 
-DECIDING = ("init", "claim", "steal", "release", "complete", "exec", "load", "next", "swap", "inbox-new", "upload")
+DECIDING = ("init", "claim", "steal", "release", "complete", "exec", "load", "next", "swap", "inbox-new", "upload", "gc")
 """The commands of which each kind of write is one; `make test` kills the others on a folder only."""
 
 Run = Callable[[World, int, str, str], bool]
@@ -122,9 +122,9 @@ def killed_by_proxy(world: World, proxy: Proxy, n: int, moment: Moment, case: st
     proxy.on_request(n, kill, at=moment)
     processes.append(
         subprocess.Popen(
-            [sys.executable, "-m", "tracecraft", *line],
+            [sys.executable, "-m", "tests.faults.later", *line],
             cwd=world.folder(agent_of(case)),
-            env=world.environment(agent_of(case)),
+            env=world.environment(agent_of(case), PYTHONPATH=str(ROOT)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
