@@ -48,7 +48,7 @@ class History(AgingStore):
         self.deletes.append(key)
         super().delete(key)
 
-    def keys(self, part: str = "/events/") -> list[str]:
+    def names(self, part: str = "/events/") -> list[str]:
         with self._lock:
             return sorted(key for key in self._objects if part in key)
 
@@ -131,7 +131,7 @@ def test_the_timeline_is_the_same_before_and_after(seed: int, store: History, an
         assert done.objects == len([key for key in store.deletes if "/events/" in key])
         assert views_after_gc(ann) == before
         store.deletes.clear()
-    assert len(store.keys()) < len(before[0]), "nothing was folded"
+    assert len(store.names()) < len(before[0]), "nothing was folded"
 
 
 def views_after_gc(project: Project) -> list[list[Entry]]:
@@ -144,9 +144,9 @@ def views_after_gc(project: Project) -> list[list[Entry]]:
 def test_a_survey_tells_what_would_go_and_changes_nothing(store: History, ann: Project) -> None:
     random_history(ann, 1)
     store.written.clear()
-    there = store.keys("")
+    there = store.names("")
     told = ann.gc.survey(now=NOON)["events"]
-    assert (store.keys(""), store.written, store.deletes) == (there, [], [])
+    assert (store.names(""), store.written, store.deletes) == (there, [], [])
     done = ann.gc.collect(now=NOON)["events"]
     # Which events are broken is only known once they are read.
     assert told.objects == done.objects + done.kept["broken"]
@@ -155,22 +155,22 @@ def test_a_survey_tells_what_would_go_and_changes_nothing(store: History, ann: P
     assert done.oldest is not None
     assert done.newest is not None
     assert done.oldest < done.newest < (TODAY - 7) * DAY
-    assert done.counts["segments"] == len(store.keys("/_segments/"))
+    assert done.counts["segments"] == len(store.names("/_segments/"))
 
 
 def test_only_whole_days_go_and_never_yesterday_or_today(store: History, ann: Project) -> None:
     stay = [plant(ann, NOON - days * DAY) for days in (0.0, 0.4, 1.0, 1.4)]
     goes = plant(ann, NOON - 1.6 * DAY)
     ann.gc.collect(Limits(events=0), now=NOON)
-    assert set(store.keys()) >= set(stay)
-    assert goes not in store.keys()
+    assert set(store.names()) >= set(stay)
+    assert goes not in store.names()
 
 
 def test_both_the_stores_day_and_the_writers_must_be_old(store: History, ann: Project) -> None:
     stay = [plant(ann, NOON - 20 * DAY, ahead=20 * DAY), plant(ann, NOON, ahead=-20 * DAY)]
     ann.gc.collect(now=NOON)
-    assert set(store.keys()) >= set(stay)
-    assert not store.keys("/_segments/")
+    assert set(store.names()) >= set(stay)
+    assert not store.names("/_segments/")
 
 
 def test_a_broken_or_huge_event_stays_and_is_named(store: History, ann: Project) -> None:
@@ -180,17 +180,17 @@ def test_a_broken_or_huge_event_stays_and_is_named(store: History, ann: Project)
     done = ann.gc.collect(now=NOON)["events"]
     assert (done.objects, done.kept) == (1, {"broken": 1, "large": 1})
     assert [error.fields["key"] for error in ann.broken] == [broken]
-    assert fine not in store.keys()
-    assert {broken, huge} < set(store.keys())
+    assert fine not in store.names()
+    assert {broken, huge} < set(store.names())
 
 
 def test_an_event_in_two_places_counts_once(store: History, ann: Project) -> None:
     for days in range(9, 12):
         plant(ann, NOON - days * DAY)
         plant(ann, NOON - days * DAY)
-    before, singles = views(ann), {key: store.get(key) for key in store.keys()}
+    before, singles = views(ann), {key: store.get(key) for key in store.names()}
     ann.gc.collect(now=NOON)
-    first = store.keys("/_segments/")
+    first = store.names("/_segments/")
     for key, found in singles.items():
         store.at(key, found.info.modified, found.data)
     assert views_after_gc(ann) == before
@@ -207,9 +207,9 @@ def test_a_run_that_was_stopped_is_finished_without_a_second_copy(store: History
         store.at(key, singles[key].info.modified, singles[key].data)
     late = plant(ann, NOON - 9 * DAY)
     assert ann.gc.collect(now=NOON)["events"].objects == 4
-    lines = b"".join(store.get(key).data for key in store.keys("/_segments/")).splitlines()
+    lines = b"".join(store.get(key).data for key in store.names("/_segments/")).splitlines()
     assert len(lines) == 6
-    assert not {*keys, late} & set(store.keys())
+    assert not {*keys, late} & set(store.names())
 
 
 def test_segments_of_other_days_are_not_read(store: History, ann: Project) -> None:
@@ -219,12 +219,10 @@ def test_segments_of_other_days_are_not_read(store: History, ann: Project) -> No
         plant(ann, NOON - DAY)
     ann.gc.collect(now=NOON)
 
-    def segments_read(wanted: Filter, limit: int | None) -> list[int | None]:
+    def segments_read(wanted: Filter, limit: int | None) -> list[int]:
         store.reads.clear()
         ann.events.timeline(wanted, limit=limit)
-        return sorted(
-            TODAY - (ann.layout.event_segment_day(key) or 0) for key in store.reads if "/_segments/" in key
-        )
+        return sorted(TODAY - (ann.layout.event_segment_day(key) or 0) for key in store.reads if "/_segments/" in key)
 
     assert segments_read(Filter(), 10) == []
     assert segments_read(Filter(), 13) == [9, 10]
@@ -242,7 +240,7 @@ def test_a_segment_is_never_larger_than_it_may_be(
         plant(ann, NOON - (9 + number % 2) * DAY, note="x" * 10 * number)
     before = views(ann)
     ann.gc.collect(now=NOON)
-    found = [store.get(key).data for key in store.keys("/_segments/")]
+    found = [store.get(key).data for key in store.names("/_segments/")]
     assert len(found) >= 4
     assert max(map(len, found)) < 25_000
     assert max(data.count(b"\n") for data in found) <= 30
@@ -270,7 +268,7 @@ def test_a_segment_whose_answer_was_lost_is_looked_for(tmp_path: Path) -> None:
     plant(ann, NOON - 9 * DAY)
     before = views(ann)
     ann.gc.collect(now=NOON)
-    assert len(store.keys("/_segments/")) == 1
+    assert len(store.names("/_segments/")) == 1
     assert views_after_gc(ann) == before
 
 
@@ -283,7 +281,7 @@ def test_without_a_segment_nothing_is_removed(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(Unreachable):
         ann.gc.collect(now=NOON)
     assert store.deletes == []
-    assert key in store.keys()
+    assert key in store.names()
 
 
 def test_a_damaged_segment_is_named_and_the_rest_of_it_shown(store: History, ann: Project) -> None:
@@ -291,7 +289,7 @@ def test_a_damaged_segment_is_named_and_the_rest_of_it_shown(store: History, ann
         plant(ann, NOON - 9 * DAY)
     before = ann.events.timeline()
     ann.gc.collect(now=NOON)
-    (key,) = store.keys("/_segments/")
+    (key,) = store.names("/_segments/")
     first, second, third = store.get(key).data.splitlines(keepends=True)
     other_day = second.replace(str(NOON - 9 * DAY).encode(), str(NOON).encode())
     outside = second.replace(b'"name":"', b'"name":"../')
@@ -344,7 +342,7 @@ def test_a_follower_sees_each_event_once_while_events_are_folded(store: History,
     finally:
         stop.set()
         folding_on.join()
-    assert not set(old) & set(store.keys())
+    assert not set(old) & set(store.names())
 
 
 def test_the_events_of_gc_are_told_with_counts_and_only_where_something_went(store: History, ann: Project) -> None:
