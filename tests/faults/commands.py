@@ -121,4 +121,4 @@ STEPS = (
 )
 
 WHOLE_BOARD = ("add", "load", "next", "gc")
-"""These read all of a kind that is there. So each case has a project of its own: what earlier left would be requests."""
+"""These read all there is. So each case has a project of its own: what earlier ones left would be requests."""
