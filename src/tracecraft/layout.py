@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from tracecraft import clock
@@ -24,6 +25,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NOT_IN_EVENT = re.compile(r"[^A-Za-z0-9._-]")
 _LONGEST_MEMORY_KEY = 512
 _LONGEST_SUBJECT = 64
+_DAY = 86400
 
 
 class Leaf(NamedTuple):
@@ -46,6 +48,22 @@ class EventKey(NamedTuple):
     agent: str
     subject: str
     short_id: str
+
+    @property
+    def day(self) -> int | None:
+        """The writer's day, counted since 1970; None where the key does not tell."""
+        return day_of_text(self.at[:8])
+
+
+class MailKey(NamedTuple):
+    """What an object below `messages/` is: whose mailbox it lies in, and which message it is about.
+
+    `kind` is `message`, `ack`, `copy` (of a sent one) or `reader` (a position; it is about no message).
+    """
+
+    box: str
+    kind: str
+    message: str
 
 
 def name(kind: str, text: str) -> str:
@@ -168,8 +186,27 @@ class Layout:
             return None
         return path.removesuffix(".json").replace("/", ".")
 
+    def messages(self) -> str:
+        return f"{self.root}messages/"
+
+    def mail_of(self, key: str) -> MailKey | None:
+        """What an object of somebody's mail is; None for what is nothing of ours."""
+        path = key.removeprefix(self.messages()).removesuffix(".json").split("/")
+        if not key.endswith(".json") or not all(map(is_segment, path)):
+            return None
+        match path:
+            case [box, "_reader"]:
+                return MailKey(box, "reader", "")
+            case [box, "_acks", message]:
+                return MailKey(box, "ack", message)
+            case [box, "_sent", message]:
+                return MailKey(box, "copy", message)
+            case [box, message] if not message.startswith("_"):
+                return MailKey(box, "message", message)
+        return None
+
     def mailbox(self, agent: str) -> str:
-        return f"{self.root}messages/{agent if agent == BROADCAST else segment('agent', agent)}/"
+        return f"{self.messages()}{agent if agent == BROADCAST else segment('agent', agent)}/"
 
     def message(self, agent: str, leaf: str) -> str:
         return f"{self.mailbox(agent)}{segment('message', leaf)}.json"
@@ -235,8 +272,26 @@ class Layout:
         return f"{self.events()}{at}~{kind}~{cut_subject(agent)}~{cut_subject(subject)}~{new_short_id()}.json"
 
     def event_of(self, key: str) -> EventKey | None:
-        parts = key.removeprefix(self.events()).removesuffix(".json").split("~")
-        return EventKey(*parts) if len(parts) == 5 and key.endswith(".json") else None
+        stem = _only_segment(key, self.events(), ".json")
+        parts = stem.split("~") if stem else []
+        return EventKey(*parts) if len(parts) == 5 else None
+
+    def event_segments(self) -> str:
+        """Where old events are kept together. It sorts behind every event's own key."""
+        return f"{self.events()}_segments/"
+
+    def event_segment(self, day: int) -> str:
+        """The key of a new segment for events of a day, which is counted since 1970 by the store's clock."""
+        return f"{self.event_segments_of(day)}{new_short_id()}.jsonl"
+
+    def event_segments_of(self, day: int) -> str:
+        """What the keys of a day's segments begin with."""
+        return f"{self.event_segments()}{datetime.fromtimestamp(day * _DAY, UTC):%Y%m%d}~"
+
+    def event_segment_day(self, key: str) -> int | None:
+        """The day whose events a segment holds; None when the key is none of a segment."""
+        stem = _only_segment(key, self.event_segments(), ".jsonl") or ""
+        return day_of_text(stem[:8]) if stem[8:9] == "~" else None
 
     def _of_step(self, step: str, leaf: str) -> str:
         return f"{self.steps()}{segment('step', step)}/{leaf}"
@@ -251,6 +306,17 @@ def event_time(ts_ns: int) -> str:
     """A time as event keys begin with it: it sorts as text and has no colons."""
     moment = datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC)
     return f"{moment:%Y%m%dT%H%M%S}.{ts_ns % 1_000_000_000 // 1000:06d}Z"
+
+
+@lru_cache(maxsize=1024)
+def day_of_text(text: str) -> int | None:
+    """A day written as `20261120`, counted since 1970."""
+    if len(text) != 8 or not text.isascii() or not text.isdigit():
+        return None
+    try:
+        return int(datetime(int(text[:4]), int(text[4:6]), int(text[6:]), tzinfo=UTC).timestamp()) // _DAY
+    except ValueError:
+        return None
 
 
 def _only_segment(key: str, folder: str, ending: str) -> str | None:

@@ -6,7 +6,7 @@ keeps the largest time shown, and the messages shown in the two minutes before i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -366,6 +366,12 @@ class Mailbox:
             or (info is not None and readers[name][0].at >= 0 and not readers[name][0].is_new(info, message_id))
         ]
         return Receipt(message_id, message, info is not None, sorted(read_by), sorted(acked))
+
+
+def passed(reader: Reader) -> Callable[[Info], bool]:
+    """A test for messages: whether a reader at this position was shown them."""
+    position = _position_of(reader)
+    return lambda info: not position.is_new(info, _leaf_name(info.key))
 
 
 def _position_of(reader: Reader) -> _Position:

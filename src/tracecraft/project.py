@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tracecraft.agents import Agents
     from tracecraft.artifacts import Artifacts
     from tracecraft.events import Events
+    from tracecraft.gc import Gc
     from tracecraft.mailbox import Mailbox
     from tracecraft.memory import Memory
     from tracecraft.steps import Steps
@@ -155,6 +156,12 @@ class Project:
         from tracecraft.events import Events
 
         return Events(self)
+
+    @cached_property
+    def gc(self) -> Gc:
+        from tracecraft.gc import Gc
+
+        return Gc(self)
 
     def say(self, notice: str) -> None:
         """Add a notice; `on_notice` hears it at once."""

@@ -55,6 +55,12 @@ def mail(world: World) -> None:
     world.open("b").mailbox.send("a", "hello", step="design", ack=True)
 
 
+def read_by_a(world: World) -> None:
+    mail(world)
+    for _ in world.open("a").mailbox.new():
+        pass
+
+
 def wrote(world: World) -> None:
     world.open("a").mailbox.send("b", "hello")
 
@@ -92,6 +98,9 @@ CASES = [
     Case("log --type claim", r".+ b claim design \(fence 1\).*", {"events": [ANYTHING]}, held),
     Case("log --since 1h --until 2100-01-01 --agent b", r".* b claim design .*", {"events": [ANYTHING]}, held),
     Case("log --subject other", "no events", {"events": []}, held),
+    Case("gc", "nothing to collect", {"applied": False, "collected": ANYTHING}, held),
+    Case("gc --messages-older-than 0", r"messages: 2 objects, .*; 1 messages, 1 copies, 0 acks; 3 requests\nnothing was changed; .*", {"applied": False}, read_by_a),  # noqa: E501
+    Case("gc --apply --messages-older-than 0 --only messages", r"messages: 2 objects, .*", {"applied": True}, read_by_a),  # noqa: E501
     Case(
         "claim design --ttl 30m",
         r"claimed design as a \(fence 1, lease 30m\)",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from tests.faults.commands import MEMORY, STEPS, agent_of
+from tests.faults.later import in_forty_days
 from tests.support.shell import Shell
 from tests.support.world import World
 
@@ -58,6 +59,14 @@ def go_on(shell: Shell, world: World, command: str, case: str) -> None:
         assert shown in (texts, texts[3:])
     elif command == "init":
         shell.run(world, agent_of(case), "init", "--agent", agent_of(case))
+    elif command == "gc":
+        for _ in range(2):
+            entries = [e for e in second.events.timeline() if e.name.type in ("send", "ack")]
+            assert [(e.name.type, bool(e.body)) for e in entries] == [("send", True), ("ack", True)]
+            assert {r.state for r in world.open(f"sender-{case}").mailbox.sent()} <= {"acknowledged"}
+            second.gc.collect(now=in_forty_days())
+        assert not [info for info in second.store.list(second.layout.messages()) if "_reader" not in info.key]
+        assert {presence.name for presence in second.agents.list()} <= {"second"}
     elif command == "upload":
         file = world.folder("second") / f"{case}.txt"
         file.write_text(case)

@@ -62,6 +62,16 @@ def written_to(world: World, case: str) -> list[str]:
     return [sender.send(agent_of(case), f"to {case} {n}", ack=True).id for n in range(3)]
 
 
+def read_and_done_with(world: World, case: str) -> list[str]:
+    """What all may go in some time: two events, a message with its copy and receipt, two agents."""
+    sender, reader = world.open(f"sender-{case}"), world.open(f"reader-{case}")
+    letter = sender.mailbox.send(reader.agent, case, ack=True)
+    for _ in reader.mailbox.new():
+        pass
+    reader.mailbox.ack([letter.id])
+    return []
+
+
 def file_of_steps(world: World, case: str) -> list[str]:
     file = world.folder(agent_of(case)) / "steps.jsonl"
     file.write_text(f'{{"step": "{case}"}}\n{{"step": "{case}-2", "needs": ["{case}"]}}\n')
@@ -100,6 +110,7 @@ COMMANDS: dict[str, Command] = {
     "inbox-delete": Command(["inbox", "--delete"], written_to),
     "ack": Command(["ack", "{0}"], written_to),
     "upload": Command(["artifact", "upload", "{0}"], file_to_share),
+    "gc": Command(["gc", "--apply"], read_and_done_with),
 }
 """By a short name that may begin the name of a step. Left alone, all exit 0, but exec-fail exits 1."""
 
@@ -109,5 +120,5 @@ STEPS = (
     *("exec", "exec-fail", "add", "load", "next"),
 )
 
-WHOLE_BOARD = ("add", "load", "next")
-"""These read every step there is. So each case has a project of its own: what earlier ones left would be requests."""
+WHOLE_BOARD = ("add", "load", "next", "gc")
+"""These read all there is. So each case has a project of its own: what earlier ones left would be requests."""

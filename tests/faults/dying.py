@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from tracecraft.cli.app import run
+from tests.faults.later import run_later
 from tracecraft.store import folder
 
 CALLS = ("open", "write", "fsync", "utime", "link", "replace", "mkdir", "unlink")
@@ -63,7 +63,7 @@ def main(unit: str, n: str, moment: str, *arguments: str) -> int:
     else:
         for name in ("put", "delete", "upload"):
             setattr(folder.FolderStore, name, countdown.wrapped(getattr(folder.FolderStore, name)))
-    return run(arguments)
+    return run_later(arguments)
 
 
 if __name__ == "__main__":

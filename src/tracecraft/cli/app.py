@@ -22,6 +22,7 @@ COMMANDS = {
     "doctor": ("doctor", "doctor"),
     "agents": ("agents", "agents"),
     "log": ("log", "log"),
+    "gc": ("gc", "gc"),
     "demo": ("demo", "demo"),
     "claim": ("claims", "claim"),
     "release": ("claims", "release"),

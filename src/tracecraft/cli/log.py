@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from tracecraft.cli.face import TIME, Face, command
-from tracecraft.cli.output import indented, one_line, show_time
+from tracecraft.cli.output import as_json_list, indented, one_line, print_line, print_part, show_time
 from tracecraft.clock import iso
 from tracecraft.events import Entry, Filter
 
@@ -42,9 +43,24 @@ def log(
         for batch in events.follow(wanted, limit=limit or None):
             for entry in batch:
                 face.show(_document(entry), _line(entry))
+    elif limit:
+        _show_all(face, [events.timeline(wanted, limit=limit)])
     else:
-        entries = events.timeline(wanted, limit=limit or None)
-        face.show({"events": [_document(entry) for entry in entries]}, "\n".join(map(_line, entries)) or "no events")
+        _show_all(face, events.batches(wanted))
+
+
+def _show_all(face: Face, batches: Iterable[list[Entry]]) -> None:
+    """Events as they are read: as one document, or a line each."""
+    if face.json:
+        for part in as_json_list("events", ([_document(entry) for entry in batch] for batch in batches)):
+            print_part(part)
+        return
+    shown = False
+    for batch in filter(None, batches):
+        print_line("\n".join(map(_line, batch)))
+        shown = True
+    if not shown:
+        print_line("no events")
 
 
 def _line(entry: Entry) -> str:

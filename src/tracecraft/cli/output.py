@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -36,8 +36,18 @@ def indented(text: object, by: str = "    ") -> str:
 
 def as_json(document: Mapping[str, Any]) -> str:
     """One JSON document on one line, with the schema's number first."""
-    text = msgspec.json.encode({"schema": SCHEMA, **document}).decode()
-    return _HARMFUL_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _harmless(msgspec.json.encode({"schema": SCHEMA, **document}).decode())
+
+
+def as_json_list(name: str, batches: Iterable[Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+    """A document that holds one list, in parts: the list need not fit into memory. Nothing before the first batch."""
+    head = f'{{"schema":{SCHEMA},"{name}":['
+    for batch in batches:
+        items = msgspec.json.encode(batch).decode()[1:-1]
+        if items:
+            yield head + _harmless(items)
+            head = ","
+    yield "]}\n" if head == "," else head + "]}\n"
 
 
 def show_time(seconds: float) -> str:
@@ -47,7 +57,12 @@ def show_time(seconds: float) -> str:
 
 def print_line(text: str) -> None:
     """A line on standard output, at once: whoever reads may be waiting."""
-    sys.stdout.write(text + "\n")
+    print_part(text + "\n")
+
+
+def print_part(text: str) -> None:
+    """A part of a result that is too long to be held as a whole."""
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 
@@ -76,6 +91,10 @@ def table(rows: Iterable[Sequence[object]], *, heads: Sequence[str]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
+
+
+def _harmless(json: str) -> str:
+    return _HARMFUL_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", json)
 
 
 def _error_json(error: TracecraftError) -> str:

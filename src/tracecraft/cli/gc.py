@@ -1,0 +1,102 @@
+"""gc: keep the store small."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from tracecraft.cli.face import DURATION, Face, command
+from tracecraft.cli.output import one_line, show_time
+from tracecraft.clock import iso
+from tracecraft.gc import DAY, KINDS, Kind, Limits
+from tracecraft.tally import Tally
+
+_DEFAULTS = Limits()
+
+
+def _days(seconds: float) -> str:
+    return f"{seconds / DAY:g}d"
+
+
+@command()
+@click.option("--apply", "apply_", is_flag=True, help="Do it. Without this it is only told what would be done.")
+@click.option(
+    "--events-older-than", type=DURATION, metavar="D", default=_days(_DEFAULTS.events), show_default=True,
+    help="Fold events of whole days older than this into segments, which `log` reads; never of yesterday or today.",
+)  # fmt: skip
+@click.option(
+    "--messages-older-than", type=DURATION, metavar="D", default=_days(_DEFAULTS.messages), show_default=True,
+    help="Remove messages that were read and are older than this, with the sender's copies and receipts.",
+)  # fmt: skip
+@click.option(
+    "--agents-gone-for", type=DURATION, metavar="D", default=_days(_DEFAULTS.agents), show_default=True,
+    help="Remove records of agents silent for this long that hold no step and have no unread mail.",
+)  # fmt: skip
+@click.option("--only", type=click.Choice(KINDS), multiple=True, help="Only these; may be repeated. All without it.")
+def gc(
+    face: Face,
+    apply_: bool,
+    events_older_than: float,
+    messages_older_than: float,
+    agents_gone_for: float,
+    only: Sequence[Kind],
+) -> None:
+    """Keep the store small: fold old events, remove mail that was read and agents that are gone.
+
+    Nothing is changed without --apply. Unread mail and agents that hold a step always stay.
+
+    \b
+    Example:
+      tracecraft gc --apply --only events --events-older-than 14d
+    """
+    collection = face.project.gc
+    act = collection.collect if apply_ else collection.survey
+    limits = Limits(events_older_than, messages_older_than, agents_gone_for)
+    tallies = act(limits, only=only or KINDS)
+    face.show({"applied": apply_, "collected": {k: _document(t) for k, t in tallies.items()}}, _text(tallies, apply_))
+
+
+def _text(tallies: Mapping[Kind, Tally], applied: bool) -> str:
+    lines = [_line(kind, tally) for kind, tally in tallies.items() if tally.objects]
+    if not lines:
+        lines.append("nothing to collect")
+    elif not applied:
+        lines.append("nothing was changed; to do it: the same with --apply")
+    return "\n".join([*lines, *(line for kind, tally in tallies.items() for line in _stays(kind, tally))])
+
+
+def _line(kind: Kind, tally: Tally) -> str:
+    counts = ", ".join(f"{number} {what}" for what, number in tally.counts.items() if what != kind)
+    names = f" ({one_line(', '.join(tally.names))})" if tally.names else ""
+    return (
+        f"{kind}: {tally.objects} objects{names}, {tally.bytes} bytes, {_time(tally.oldest)} to {_time(tally.newest)}"
+        f"{f'; {counts}' if counts else ''}; {tally.requests} requests"
+    )
+
+
+def _stays(kind: Kind, tally: Tally) -> list[str]:
+    """What stays though it is old, and who could change that."""
+    lines = [f"{kind} that stay: {number} ({why})" for why, number in tally.kept.items()]
+    if tally.waiting_for:
+        lines.append(f"broadcasts wait to be read by: {one_line(', '.join(tally.waiting_for))}")
+    return lines
+
+
+def _time(seconds: float | None) -> str:
+    return "-" if seconds is None else show_time(seconds)
+
+
+def _document(tally: Tally) -> dict[str, Any]:
+    return {
+        "objects": tally.objects,
+        "bytes": tally.bytes,
+        "requests": tally.requests,
+        "oldest": None if tally.oldest is None else iso(tally.oldest),
+        "newest": None if tally.newest is None else iso(tally.newest),
+        "counts": dict(tally.counts),
+        "kept": dict(tally.kept),
+        "names": tally.names,
+        "waiting_for": tally.waiting_for,
+    }
