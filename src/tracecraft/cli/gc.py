@@ -68,11 +68,11 @@ def _text(tallies: Mapping[Kind, Tally], applied: bool) -> str:
 
 
 def _line(kind: Kind, tally: Tally) -> str:
-    counts = ", ".join(f"{number} {what}" for what, number in tally.counts.items() if what != kind)
+    counts = ", ".join(f"{number} {what}" for what, number in tally.counts.items())
     names = f" ({one_line(', '.join(tally.names))})" if tally.names else ""
     return (
         f"{kind}: {tally.objects} objects{names}, {tally.bytes} bytes, {_time(tally.oldest)} to {_time(tally.newest)}"
-        f"{f'; {counts}' if counts else ''}; {tally.requests} requests"
+        f"; {counts}; {tally.requests} requests"
     )
 
 
