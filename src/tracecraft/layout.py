@@ -299,7 +299,8 @@ class Layout:
 
 def cut_subject(text: str) -> str:
     """A subject as an event's key has it: 64 characters at most, and none that would split the key."""
-    return _NOT_IN_EVENT.sub("_", text)[:_LONGEST_SUBJECT] or "-"
+    cut = _NOT_IN_EVENT.sub("_", text)[:_LONGEST_SUBJECT]
+    return cut if is_segment(cut) else "-"
 
 
 def event_time(ts_ns: int) -> str:

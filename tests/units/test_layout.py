@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tracecraft import layout
@@ -97,6 +97,8 @@ def test_a_long_memory_key_of_many_parts() -> None:
 
 
 @given(NAMES, st.text(max_size=100))
+@example("a", ".")
+@example("a", "..")
 def test_events_there_and_back(agent: str, subject: str) -> None:
     event = KEYS.event_of(KEYS.event("claim", agent, subject))
     assert event is not None
