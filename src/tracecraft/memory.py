@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tracecraft import clock, layout
-from tracecraft.errors import Conflict, Missing, Unreachable, UsageError, VersionMismatch
+from tracecraft.errors import Conflict, Missing, Unreachable, UnsafeStore, UsageError, VersionMismatch
 from tracecraft.records import Record, Stored, Versioned, check_size, commit, encode, read, read_many, untracked
 from tracecraft.store import Items, put_many
 
@@ -64,7 +64,7 @@ class Memory:
         """The value of a key. Raises Missing."""
         found = self._read(key)
         if found is None or found.record.deleted:
-            raise Missing(f"no memory key {key}", hint="tracecraft memory list", key=key)
+            raise _missing(key)
         return _entry(key, found)
 
     def set(self, key: str, value: Any, *, if_absent: bool = False, if_version: str | None = None) -> Entry:
@@ -72,12 +72,25 @@ class Memory:
 
         Raises VersionMismatch when the condition does not hold, Unknown when the store did not say.
         """
-        return self._write(layout.memory_key(key), value, deleted=False, if_absent=if_absent, if_version=if_version)
+        return self._write(layout.memory_key(key), value, if_absent=if_absent, if_version=if_version)
 
     def delete(self, key: str) -> None:
-        """Delete a key; its history stays. Raises Missing."""
-        self.get(key)
-        self._write(layout.readable_memory_key(key), None, deleted=True, if_absent=False, if_version=None)
+        """Delete a key, whatever its value is by then; its history stays.
+
+        Raises Missing, also where somebody else deleted it first, and Unknown when the store did not say.
+        """
+
+        def tombstone(found: Stored[Value] | None) -> Value:
+            if found is None or found.record.deleted:
+                raise _missing(key)
+            return self._new_value(None, deleted=True)
+
+        key = layout.readable_memory_key(key)
+        try:
+            # A swap, for a tombstone that is sent again after a lost answer must not bury a value set since.
+            self._replace(key, tombstone)
+        except UnsafeStore:
+            self._put(key, self._new_value(None, deleted=True))
 
     def update(self, key: str, change: Callable[[Any], Any]) -> Entry:
         """Set a key to `change(value)`, again on the newer value whenever somebody else was faster.
@@ -85,19 +98,12 @@ class Memory:
         `change` gets None where there is no value, and may be called often. Raises Unknown when the store did not say
         whether a swap was applied: look before you repeat.
         """
-        layout.memory_key(key)
-        for attempt in range(_ROUNDS):
-            found = self._read(key)
+
+        def changed(found: Stored[Value] | None) -> Value:
             present = None if found is None or found.record.deleted else found.record.value
-            record = self._new_value(change(present), deleted=False)
-            try:
-                written = commit(self._project.store, self._project.layout.memory(key), record, found)
-            except Conflict:
-                time.sleep(clock.jitter(0, 0.002 * min(attempt + 1, 50)))
-                continue
-            self._follow(key, written.record)
-            return _entry(key, written)
-        raise Unreachable(f"{key} keeps changing", hint="repeat the command")
+            return self._new_value(change(present), deleted=False)
+
+        return _entry(key, self._replace(layout.memory_key(key), changed))
 
     def list(self, prefix: str = "") -> Sequence[Entry]:
         """Keys with their values, those that begin with `prefix`, in order."""
@@ -192,19 +198,38 @@ class Memory:
         check_size(record)
         return record
 
-    def _write(self, key: str, value: Any, *, deleted: bool, if_absent: bool, if_version: str | None) -> Entry:
-        record = self._new_value(value, deleted=deleted)
+    def _replace(self, key: str, successor: Callable[[Stored[Value] | None], Value]) -> Stored[Value]:
+        """Swap what is there for what it is to become, again on what is newer whenever somebody else was faster."""
+        for attempt in range(_ROUNDS):
+            found = self._read(key)
+            record = successor(found)
+            try:
+                written = commit(self._project.store, self._project.layout.memory(key), record, found)
+            except Conflict:
+                time.sleep(clock.jitter(0, 0.002 * min(attempt + 1, 50)))
+                continue
+            self._follow(key, written.record)
+            return written
+        raise Unreachable(f"{key} keeps changing", hint="repeat the command")
+
+    def _write(self, key: str, value: Any, *, if_absent: bool, if_version: str | None) -> Entry:
+        record = self._new_value(value, deleted=False)
         path, store = self._project.layout.memory(key), self._project.store
         if not if_absent and if_version is None:
-            record = untracked(record)
-            etags = put_many(store, [(path, encode(record)), *self._after(key, record)])
-            return Entry(key, value, etags[0], record.set_by, record.set_at)
+            return self._put(key, record)
         try:
             written = self._create(key, record) if if_absent else commit(store, path, record, if_version)
         except Conflict:
             raise self._mismatch(key, if_version) from None
         self._follow(key, written.record)
         return _entry(key, written)
+
+    def _put(self, key: str, record: Value) -> Entry:
+        """Write a value over whatever is there, all in one wave."""
+        record = untracked(record)
+        store, path = self._project.store, self._project.layout.memory(key)
+        etags = put_many(store, [(path, encode(record)), *self._after(key, record)])
+        return Entry(key, record.value, etags[0], record.set_by, record.set_at)
 
     def _create(self, key: str, record: Value) -> Stored[Value]:
         """A create; a deleted key counts as absent and is replaced by a swap."""
@@ -230,7 +255,8 @@ class Memory:
         )
 
     def _follow(self, key: str, record: Value) -> None:
-        self._project.write_after(self._after(key, record), done=f"{key} is set")
+        done = f"{key} is deleted" if record.deleted else f"{key} is set"
+        self._project.write_after(self._after(key, record), done=done)
 
     def _after(self, key: str, record: Value) -> Items:
         """The history entry, the event and the heartbeat that go with a version."""
@@ -280,6 +306,10 @@ def _too_deep() -> UsageError:
     return UsageError(
         f"the JSON is nested deeper than {DEEPEST} levels", hint="flatten it, or upload it as an artifact"
     )
+
+
+def _missing(key: str) -> Missing:
+    return Missing(f"no memory key {key}", hint="tracecraft memory list", key=key)
 
 
 def _past(key: str, record: Value) -> PastValue:

@@ -185,6 +185,14 @@ def test_a_memory_swap_that_a_rival_did_is_refused(scene: Scene) -> None:
         assert [version.value for version in scene.direct.open().memory.history(key)] == ["old", "theirs"]
 
 
+def test_a_key_is_deleted_where_the_store_has_no_conditional_writes(scene: Scene) -> None:
+    scene.rules.append(scene.proxy.fault(Match(conditional=True), Answer(501), times=None))
+    memory = scene.faulty.open("ann").memory
+    memory.set("key", "value")
+    memory.delete("key")
+    assert [version.deleted for version in scene.direct.open().memory.history("key")] == [False, True]
+
+
 @pytest.mark.parametrize("applied", [False, True])
 def test_what_nobody_can_know_is_exit_7(scene: Scene, applied: bool) -> None:
     """A swap without an answer, and then somebody who overwrites without looking."""

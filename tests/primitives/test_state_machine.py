@@ -3,50 +3,27 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis.strategies as st
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.primitives.team import Team
+from tests.support.steptable import Step, Told, held, refusal, seen
+from tracecraft.claiming import Alive
 from tracecraft.claims import Outcome
-from tracecraft.errors import Held, LostLease, NothingReady, Refused, WrongState
+from tracecraft.errors import NothingReady, Refused
 from tracecraft.events import Filter
 from tracecraft.project import Project
 
 STEP = "s"
 AGENTS = ("ann", "bob", "cid")
+REFUSALS = ("held", "lost_lease", "wrong_state", "nothing_ready")
 
 agents = st.sampled_from(AGENTS)
 outcomes: st.SearchStrategy[Outcome] = st.sampled_from(("complete", "blocked", "needs_review"))
-
-
-@dataclass
-class Model:
-    """What the step should be. `silent` says that the claim itself is old."""
-
-    state: str = "pending"
-    agent: str | None = None
-    fence: int = 0
-    alive: str = "agent"
-    by_next: bool = False
-    silent: bool = False
-    left_by: str = ""
-    """Who gave up or ended the hold before the step became pending."""
-
-    @property
-    def seen(self) -> tuple[str, str | None, int]:
-        return self.state, self.agent, self.fence
-
-    def held_by(self, agent: str) -> bool:
-        return self.state == "in_progress" and self.agent == agent
-
-    def hold(self, agent: str, alive: str, *, by_next: bool = False) -> None:
-        self.state, self.agent, self.fence = "in_progress", agent, self.fence + 1
-        self.alive, self.by_next, self.silent = alive, by_next, False
 
 
 class StepMachine(RuleBasedStateMachine):
@@ -56,7 +33,8 @@ class StepMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.team = Team(Path(self.folder.name))
-        self.model = Model()
+        self.model = Step()
+        self.claim_is_old = False
         self.silent: set[str] = set()
         self.fences: list[int] = [0]
         self.agent("ann").steps.add(STEP)
@@ -71,109 +49,53 @@ class StepMachine(RuleBasedStateMachine):
     @property
     def expired(self) -> bool:
         model = self.model
-        old = model.silent and (model.alive == "self" or model.agent in self.silent)
+        old = self.claim_is_old and (model.alive == "self" or model.agent in self.silent)
         return model.state == "in_progress" and old
-
-    @rule(agent=agents, steal=st.booleans(), alive=st.sampled_from(("agent", "self")))
-    def claim(self, agent: str, steal: bool, alive: str) -> None:
-        model, steps = self.model, self.agent(agent).steps
-
-        def act() -> None:
-            steps.claim(STEP, steal=steal, alive="self" if alive == "self" else "agent")
-
-        if model.state == "complete":
-            self.refused(WrongState, act)
-        elif model.held_by(agent) and model.alive == "agent":
-            act()
-            model.alive, model.silent = alive, False
-        elif model.state == "in_progress" and not steal and not self.expired_for(agent):
-            self.refused(Held, act)
-        else:
-            act()
-            model.hold(agent, alive)
-        # Even a refused claim was a sign of life of the one who asked.
-        if model.fence:
-            self.silent.discard(agent)
 
     def expired_for(self, asking: str) -> bool:
         """Asking is a sign of life; it does not help what its own process held."""
         model = self.model
-        return self.expired if asking != model.agent else model.silent and model.alive == "self"
+        return self.expired if asking != model.agent else self.claim_is_old and model.alive == "self"
+
+    @rule(agent=agents, steal=st.booleans(), alive=st.sampled_from(("agent", "self")))
+    def claim(self, agent: str, steal: bool, alive: Alive) -> None:
+        steps, before = self.agent(agent).steps, self.model
+        expected = before.claim(agent, steal=steal, alive=alive, expired=self.expired_for(agent))
+        self.does(expected, lambda: held(steps.claim(STEP, steal=steal, alive=alive)))
+        # Even a refused claim was a sign of life of the one who asked.
+        if self.model.fence:
+            self.silent.discard(agent)
 
     @rule(agent=agents)
     def next(self, agent: str) -> None:
-        model, steps = self.model, self.agent(agent).steps
-        if model.held_by(agent) and model.by_next and model.alive == "agent":
-            assert steps.next().how == "resumed"
-            model.silent = False
+        steps, before = self.agent(agent).steps, self.model
+        expected = before.next(agent, expired=self.expired)
+        self.does(expected, lambda: held(steps.next()))
+        mine = before.held_by(agent) and before.alive == "agent"
+        if expected[1].said != "nothing_ready" or (before.state == "in_progress" and not mine):
             self.silent.discard(agent)
-        elif model.state == "pending" or (self.expired and not (model.held_by(agent) and model.alive == "agent")):
-            steps.next()
-            model.hold(agent, "agent", by_next=True)
-            self.silent.discard(agent)
-        else:
-            with pytest.raises(NothingReady):
-                steps.next()
-            if model.state == "in_progress" and not (model.held_by(agent) and model.alive == "agent"):
-                self.silent.discard(agent)
 
     @rule(agent=agents, outcome=outcomes, force=st.booleans(), fence=st.sampled_from((None, 0, 1)))
     def complete(self, agent: str, outcome: Outcome, force: bool, fence: int | None) -> None:
-        model, steps = self.model, self.agent(agent).steps
-        named = None if fence is None else model.fence + fence
-        right = fence in (None, 0)
-
-        def act() -> None:
-            steps.complete(STEP, outcome=outcome, force=force, fence=named)
-
-        if (model.state, model.agent) == (outcome, agent) and right:
-            act()
-        elif force or (model.held_by(agent) and right):
-            act()
-            model.state, model.agent, model.fence = outcome, agent, model.fence + force
-            self.silent.discard(agent)
-        else:
-            self.refused(self.why_not(fence), act)
+        steps, named = self.agent(agent).steps, self.fence(fence)
+        expected = self.model.complete(agent, outcome, force=force, fence=named)
+        self.changes(agent, expected, lambda: seen(steps.complete(STEP, outcome=outcome, force=force, fence=named)))
 
     @rule(agent=agents, fence=st.sampled_from((None, 0, 1)))
     def release(self, agent: str, fence: int | None) -> None:
-        model, steps = self.model, self.agent(agent).steps
-        named = None if fence is None else model.fence + fence
-
-        def act() -> None:
-            steps.release(STEP, fence=named)
-
-        if model.held_by(agent) and fence in (None, 0):
-            act()
-            model.state, model.agent, model.left_by = "pending", None, agent
-            self.silent.discard(agent)
-        elif model.state == "pending" and model.left_by == agent:
-            act()
-        else:
-            self.refused(self.why_not(fence), act)
+        steps, named = self.agent(agent).steps, self.fence(fence)
+        self.changes(agent, self.model.release(agent, fence=named), lambda: seen(steps.release(STEP, fence=named)))
 
     @rule(agent=agents)
     def renew(self, agent: str) -> None:
-        model, steps = self.model, self.agent(agent).steps
-        if not model.held_by(agent):
-            self.refused(self.why_not(None), lambda: steps.renew([STEP]))
-        elif model.alive == "self":
-            self.refused(WrongState, lambda: steps.renew([STEP]))
-        else:
-            steps.renew([STEP])
-            model.silent = False
+        steps = self.agent(agent).steps
+        self.does(self.model.renew(agent), lambda: seen(steps.renew([STEP])[0]))
         self.silent.discard(agent)
 
     @rule(agent=agents)
     def reopen(self, agent: str) -> None:
-        model, steps = self.model, self.agent(agent).steps
-        if model.state == "in_progress":
-            self.refused(Held, lambda: steps.reopen(STEP))
-            return
-        steps.reopen(STEP)
-        if model.state != "pending":
-            model.state, model.left_by, model.agent = "pending", model.agent or "", None
-            self.silent.discard(agent)
+        steps = self.agent(agent).steps
+        self.changes(agent, self.model.reopen(), lambda: seen(steps.reopen(STEP)))
 
     @rule(agent=agents)
     def next_then_alone(self, agent: str) -> None:
@@ -188,20 +110,34 @@ class StepMachine(RuleBasedStateMachine):
         holder = self.model.agent
         assert holder is not None
         self.team.silence(holder)
-        self.model.silent = True
+        self.claim_is_old = True
         self.silent.add(holder)
 
-    def why_not(self, fence: int | None) -> type[Refused]:
-        """What an agent is told that does not hold the step under the fence it names."""
-        if self.model.state != "in_progress":
-            return WrongState
-        return LostLease if fence is not None else Refused
+    def fence(self, beyond: int | None) -> int | None:
+        """A fence to name: none, the right one, or one that is not given out yet."""
+        return None if beyond is None else self.model.fence + beyond
 
-    def refused(self, kind: type[Refused], act: object) -> None:
-        assert callable(act)
-        with pytest.raises(kind) as told:
-            act()
-        assert told.value.exit_code == 3
+    def changes(self, agent: str, expected: tuple[Step, Told], act: Callable[[], Told]) -> None:
+        """Do something that is a sign of life only where it changes the step."""
+        before = self.model
+        self.does(expected, act)
+        if self.model != before:
+            self.silent.discard(agent)
+
+    def does(self, expected: tuple[Step, Told], act: Callable[[], Told]) -> None:
+        """Do something, and be told what the table says. Where it succeeds, a hold is as good as new."""
+        self.model, told = expected
+        assert self.attempt(act) == told
+        if told.state == "in_progress" and told.said not in REFUSALS:
+            self.claim_is_old = False
+
+    def attempt(self, act: Callable[[], Told]) -> Told:
+        try:
+            return act()
+        except NothingReady as nothing:
+            return Told(nothing.code, *self.model.seen)
+        except Refused as refused:
+            return refusal(refused)
 
     @invariant()
     def store_agrees(self) -> None:

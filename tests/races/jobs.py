@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from tests.support.world import World
 from tracecraft.errors import TracecraftError
 from tracecraft.project import Project
 from tracecraft.store import Guarantees
+from tracecraft.store.folder import FolderStore
 
 WON = "won"
 
@@ -40,6 +41,20 @@ def open_trusting(world: World, agent: str) -> Project:
     """Believing that the store decides conditional writes, whatever a probe would say."""
     project = world.open(agent)
     project.store.guarantees = Guarantees(atomic_create=True, compare_and_swap=True)
+    return project
+
+
+class UnlockedFolder(FolderStore):
+    """A folder store that takes no lock while it compares and swaps."""
+
+    def _locked(self, key: str) -> nullcontext[None]:  # type: ignore[override]
+        return nullcontext()
+
+
+def open_unlocked(world: World, agent: str) -> Project:
+    project = open_project(world, agent)
+    assert isinstance(project.store, FolderStore)
+    project.store = UnlockedFolder(project.store.root)
     return project
 
 
@@ -84,6 +99,21 @@ def count_up(world: World, agent: str, key: str, times: int) -> Callable[[], Non
     return act
 
 
+def delete(world: World, agent: str, key: str) -> Callable[[], str]:
+    """Delete a memory key."""
+    project = _opened(world, agent, open_project)
+    project.memory.get(key)
+
+    def act() -> str:
+        try:
+            project.memory.delete(key)
+        except TracecraftError as error:
+            return error.code
+        return WON
+
+    return act
+
+
 def set_blindly(world: World, agent: str, key: str, times: int) -> Callable[[], None]:
     """Set a memory key to values of one's own, without looking."""
     project = _opened(world, agent, open_project)
@@ -100,7 +130,7 @@ def send_burst(world: World, agent: str, to: str, first: int, count: int, clock_
     project = _opened(world, agent, open_project)
 
     def act() -> list[str]:
-        with _clock_off(clock_off):
+        with clock_wrong_by(clock_off):
             texts = [f"{agent}-{n:06d}" for n in range(first, first + count)]
             for n, text in enumerate(texts):
                 project.mailbox.send("_broadcast" if n % 10 == 9 else to, text)
@@ -118,7 +148,7 @@ def _opened(world: World, agent: str, opener: Opener) -> Project:
 
 
 @contextmanager
-def _clock_off(seconds: float) -> Iterator[None]:
+def clock_wrong_by(seconds: float) -> Iterator[None]:
     """The wall clock of this process, wrong for the length of a block."""
     right, off = time.time_ns, int(seconds * 1e9)
     time.time_ns = lambda: right() + off

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.races.jobs import count_up, set_blindly
+from tests.races.jobs import WON, count_up, delete, set_blindly
 from tests.races.judge import listed
 from tests.support.fleet import Fleet
 from tests.support.scale import measured, size
@@ -34,3 +34,13 @@ def test_blind_sets_lose_no_version(world: World, place: str, fleet: Fleet) -> N
     expected = Counter(f"w{n} {time}" for n in range(WORKERS) for time in range(times))
     assert Counter(version.value for version in memory.history("last")) == expected
     assert memory.get("last").value in expected
+
+
+def test_one_of_all_who_delete_a_value_does(world: World, fleet: Fleet) -> None:
+    memory = world.open().memory
+    for number in range(size(50)):
+        key = f"k{number}"
+        memory.set(key, "value")
+        outcomes = fleet.run(delete, [(world, f"w{n}", key) for n in range(8)])
+        assert Counter(outcomes) == {WON: 1, "not_found": 7}
+        assert [version.deleted for version in memory.history(key)] == [False, True]

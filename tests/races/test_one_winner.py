@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
 
-from tests.races.jobs import WON, Outcome, claim, open_project, open_trusting
+from tests.races.jobs import WON, Outcome, claim, open_trusting, open_unlocked
 from tests.races.judge import complaints
 from tests.support.fleet import Fleet
 from tests.support.proxy import Proxy, Request
 from tests.support.s3 import Endpoint, make_bucket
 from tests.support.scale import measured, size
 from tests.support.world import Result, World, finish
-from tracecraft.project import Project
-from tracecraft.store.folder import FolderStore
 
 RACERS = (2, 3, 2, 50, 4, 2, 5, 3, 16, 2, 2, 3, 8, 2, 3, 20, 2, 4, 6, 2)
 """Most claims are contested by few, some by many."""
@@ -120,20 +117,6 @@ def test_the_race_finds_a_server_out(server: str, fleet: Fleet, tmp_path: Path, 
             assert any("won" in complaint for complaint in complaints(world, step, outcomes))
             return
     pytest.fail(f"{UNSAFE_ROUNDS} races on {server}, and never two winners")
-
-
-class UnlockedFolder(FolderStore):
-    """A folder store that takes no lock while it compares and swaps."""
-
-    def _locked(self, key: str) -> nullcontext[None]:  # type: ignore[override]
-        return nullcontext()
-
-
-def open_unlocked(world: World, agent: str) -> Project:
-    project = open_project(world, agent)
-    assert isinstance(project.store, FolderStore)
-    project.store = UnlockedFolder(project.store.root)
-    return project
 
 
 def test_the_race_finds_a_folder_without_locks_out(folder_world: World, fleet: Fleet) -> None:
