@@ -15,7 +15,7 @@ Point = tuple[float, float]
 Place = Callable[[float], float]
 """From a value to a position in the drawing."""
 
-TITLE, LEFT, BOTTOM = 28.0, 62.0, 46.0
+TITLE, LEFT, BOTTOM = 28.0, 66.0, 46.0
 """Room in a panel for its title, and for the ticks and names of its axes."""
 
 
