@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ def race(
 ) -> dict[str, Any]:
     """One race. After `limit` seconds those still running are stopped, and `exceeded` says so.
 
-    `counted` tells the requests by kind at the end.
-    Raises BenchmarkError when two got the same step, or one ended with an error.
+    `counted` tells the requests by kind at the end. Those that ended with an error are counted by its code.
+    Raises BenchmarkError when two got the same step.
     """
     outputs = place.root / f"race-{place.name}"
     outputs.mkdir()
@@ -41,7 +42,9 @@ def race(
         for process in running.values():
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)
-    got = [_step(outputs / f"{number}") for number in range(racers) if number not in running]
+    ended = [number for number in range(racers) if number not in running]
+    steps = {number: _step(outputs / f"{number}") for number in ended}
+    got = [step for step in steps.values() if step is not None]
     if len(set(got)) != len(got):
         raise BenchmarkError(f"{len(got)} agents got only {len(set(got))} different steps")
     return {
@@ -50,6 +53,7 @@ def race(
         "exceeded": bool(running),
         "limit": limit,
         "with_a_step": len(got),
+        "errors": Counter(_error(outputs / f"{number}.err") for number in ended if steps[number] is None),
         "seconds": seconds,
         "requests": counted(),
     }
@@ -70,9 +74,16 @@ def _start(place: Place, project: str, number: int, outputs: Path) -> subprocess
         )
 
 
-def _step(output: Path) -> str:
+def _step(output: Path) -> str | None:
+    """The step that a racer got, or None when it ended with an error."""
+    said = output.read_text()
+    return str(json.loads(said)["step"]) if said else None
+
+
+def _error(output: Path) -> str:
+    """The code of the error that a racer ended with."""
+    lines = output.read_text(errors="replace").splitlines()
     try:
-        return str(json.loads(output.read_text())["step"])
-    except (ValueError, KeyError):
-        said = output.with_suffix(".err").read_text(errors="replace")[-2000:]
-        raise BenchmarkError(f"a racer got no step: {said}") from None
+        return str(json.loads(lines[-1])["error"]["code"])
+    except (IndexError, ValueError, KeyError):
+        raise BenchmarkError(f"a racer ended without a step or an error: {lines[-20:]}") from None

@@ -20,8 +20,9 @@ a proxy that delays each request so much. A tenth of the steps are complete, the
 _RACE = """\
 ### Many agents, one queue
 
-Agents, processes on one machine with one home, call `next` at once; each that ended had a step of its own. Seconds
-until the last of them had one; on Ceph without any delay, requests as its log counts them.
+Agents, processes on one machine with one home, call `next` at once; no two got the same step. Seconds until the last
+had ended; on Ceph without any delay, requests as its log counts them. A machine with fewer cores than this race needs
+may leave some without an answer from the store in time: those ended with an error.
 """
 
 WHY = {
@@ -49,7 +50,8 @@ def section(measured: Any) -> list[str]:
         "",
         _RACE,
         *table(
-            ["store", "agents", "steps", "agents with a step", "seconds", "requests"], map(_race, measured["races"])
+            ["store", "agents", "steps", "agents with a step", "errors", "seconds", "requests"],
+            map(_race, measured["races"]),
         ),
     ]
 
@@ -82,7 +84,8 @@ def _requests(rows: Any) -> Iterator[list[str]]:
 def _race(row: Any) -> list[str]:
     last = f"> {row['limit']:g}" if row["exceeded"] else f"{max(row['seconds']):.1f}"
     requests = by_kind(row["requests"]) if row["requests"] else "not counted"
-    return [row["place"], f"{row['racers']:,}", f"{row['steps']:,}", f"{row['with_a_step']:,}", last, requests]
+    errors = ", ".join(f"{count} {code}" for code, count in row["errors"].items()) or "none"
+    return [row["place"], f"{row['racers']:,}", f"{row['steps']:,}", f"{row['with_a_step']:,}", errors, last, requests]
 
 
 def _named(row: Any) -> tuple[str, str]:

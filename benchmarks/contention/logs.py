@@ -20,6 +20,9 @@ WON = "won"
 REFUSED = "refused"
 """The two expected outcomes of a claim; any other is an error's code."""
 
+STAGGER_MS = 25
+"""How long after the one before each agent of a staggered race starts."""
+
 Machine = dict[str, dict[str, str]]
 """What each part of the run (`races-folder`, `messages-ceph`) ran on, or why it was skipped."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from benchmarks.contention.figures import verdict
-from benchmarks.contention.logs import Trial
+from benchmarks.contention.logs import STAGGER_MS, Trial
 from benchmarks.contention.stores import CONTROL
 from benchmarks.contention.workers import Told, claim_alone, claim_in_threads
 from tests.races.jobs import Opener, open_project, open_trusting
@@ -19,7 +19,7 @@ from tracecraft.errors import NotFound
 from tracecraft.project import Project
 
 MODES = ("processes", "threads")
-SPACING = {"simultaneous": 0.0, "staggered": 0.025}
+SPACING = {"simultaneous": 0.0, "staggered": STAGGER_MS / 1000}
 """Seconds from the start of one agent to that of the next, by schedule."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.contention import figures, logs, markdown, plots
-from benchmarks.contention.logs import WON, Burst, Machine, Trial
+from benchmarks.contention.logs import STAGGER_MS, WON, Burst, Machine, Trial
 from benchmarks.contention.plots import MODES, colour_of, legend, name_of
 from benchmarks.contention.svg import escape
 from benchmarks.contention.tables import Row, headline, machine_rows, message_rows, race_row, summary_rows
@@ -118,8 +118,7 @@ def _races(trials: Sequence[Trial]) -> list[str]:
         "<h2>Latency by number of agents</h2>\n"
         "<p>The time of one call of <code>steps.claim</code>. The dot is the median, the line ends at the 95th "
         "percentile, the tick is the longest call. Simultaneous: all are released at one moment. Staggered: each "
-        "starts 25 ms after the one before. Staggered races are mostly waiting, so several lanes of them run side by "
-        "side, each with its own agents and steps; they share the machine and the store.</p>\n",
+        f"starts {STAGGER_MS} ms after the one before. {escape(_about_lanes(trials))}</p>\n",
         *(f"<h3>Agents as {mode}</h3>\n{legend(range_marks)}{plots.latency_by_agents(trials, mode)}" for mode in MODES),
         "<h2>Distribution in the largest races</h2>\n<p>How many of the claims had their answer by then.</p>\n"
         + legend(curve_marks)
@@ -132,6 +131,16 @@ def _races(trials: Sequence[Trial]) -> list[str]:
         "<h2>Claims per second</h2>\n<p>Simultaneous races: all claims of a race over the time from its first call to "
         "its last answer, the median of the races.</p>\n" + legend(stores) + plots.throughput(trials),
     ]
+
+
+def _about_lanes(trials: Sequence[Trial]) -> str:
+    """How the staggered races share the machine."""
+    lanes = max(trial.lane for trial in trials) + 1
+    return (
+        f"Staggered races are mostly waiting, so {lanes} lanes of them run side by side, each with its own agents and "
+        f"steps. Together they ask for up to {lanes * 1000 // STAGGER_MS} claims per second; where machine and store "
+        "answer fewer, a queue builds up, and the times show it."
+    )
 
 
 def _every_race(trials: Sequence[Trial]) -> str:

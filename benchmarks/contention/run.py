@@ -36,10 +36,14 @@ PARTS = ("races", "messages", "report")
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is run. `bursts` for a folder, and for buckets."""
+    """How much is run.
+
+    The control has fewer trials: it is slow, each of its races has many winners, and one that is caught is enough.
+    """
 
     agents: tuple[int, ...]
     trials: int
+    control_trials: int
     lanes: int
     folder_bursts: tuple[Plan, ...]
     bucket_bursts: tuple[Plan, ...]
@@ -55,12 +59,13 @@ _LARGE = Plan(senders=16, each=625, readers=4, addressees=4, broadcast_every=100
 FULL = Scale(
     agents=(2, 4, 8, 16, 32, 50),
     trials=200,
+    control_trials=20,
     lanes=4,
     folder_bursts=(_SMALL, replace(_LARGE, each=6250)),
     bucket_bursts=(_SMALL, _LARGE),
 )
 _TINY = Plan(senders=5, each=40, readers=3, addressees=1, broadcast_every=10)
-QUICK = Scale(agents=(2, 8), trials=5, lanes=2, folder_bursts=(_TINY,), bucket_bursts=(_TINY,))
+QUICK = Scale(agents=(2, 8), trials=5, control_trials=5, lanes=2, folder_bursts=(_TINY,), bucket_bursts=(_TINY,))
 
 
 def changed(scale: Scale, trials: int | None, large: int | None) -> Scale:
@@ -68,7 +73,9 @@ def changed(scale: Scale, trials: int | None, large: int | None) -> Scale:
     if large:
         bursts = (_SMALL, replace(_LARGE, each=max(1, large // _LARGE.senders)))
         scale = replace(scale, folder_bursts=bursts, bucket_bursts=bursts)
-    return replace(scale, trials=trials or scale.trials)
+    if trials:
+        scale = replace(scale, trials=trials, control_trials=min(trials, scale.control_trials))
+    return scale
 
 
 def main(
@@ -114,12 +121,13 @@ def _measure(scale: Scale, results: Path, parts: Sequence[str], stores: Sequence
 
 def _races(store: str, fleets: Sequence[Fleet], scale: Scale, results: Path) -> dict[str, str]:
     done: list[Trial] = []
+    trials = scale.control_trials if store == CONTROL else scale.trials
     with _told(f"races on {store}") as told, world_on(store) as world:
-        told |= {"trials": str(scale.trials), "lanes": str(len(fleets))}
+        told |= {"trials": str(trials), "lanes": str(len(fleets))}
         if store == CONTROL:
             told["left to itself"] = refusal(world)
         try:
-            for cell in race_all(store, world, fleets, scale.agents, scale.trials):
+            for cell in race_all(store, world, fleets, scale.agents, trials):
                 done += cell
         finally:
             logs.write(results / f"races-{store}.jsonl.gz", done)
@@ -164,7 +172,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a minute instead of the full run, into a scratch folder")
     parser.add_argument("--only", choices=PARTS, default="", help="one part; `report` draws the logs that are there")
     parser.add_argument("--stores", default=",".join(STORES), help=f"some of {','.join(STORES)}")
-    parser.add_argument("--trials", type=int, help="races of each kind, instead of 200")
+    parser.add_argument("--trials", type=int, help="races of each kind, instead of 200 (on the control at most 20)")
     parser.add_argument("--large", type=int, help="messages of the large bursts; 100000 on a folder, else 10000")
     parser.add_argument("--to", type=Path, help="the folder for logs and pages, instead of this repository")
     parsed = parser.parse_args(arguments)

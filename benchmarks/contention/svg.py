@@ -15,7 +15,7 @@ Point = tuple[float, float]
 Place = Callable[[float], float]
 """From a value to a position in the drawing."""
 
-TITLE, LEFT, BOTTOM = 28.0, 62.0, 46.0
+TITLE, LEFT, BOTTOM = 28.0, 66.0, 46.0
 """Room in a panel for its title, and for the ticks and names of its axes."""
 
 
@@ -29,7 +29,10 @@ class Axis:
 
 
 def time_axis(name: str, milliseconds: Iterable[float]) -> Axis:
-    """Logarithmic, from the power of ten below the smallest time to the one above the largest."""
+    """Logarithmic, from the power of ten below the smallest time to the one above the largest.
+
+    Few powers are marked at 1, 2 and 5 too, many only at every other.
+    """
     positive = [value for value in milliseconds if value > 0] or [1.0]
     low, high = math.floor(math.log10(min(positive))), math.ceil(math.log10(max(positive)) + 1e-9)
     span = max(1, high - low)
@@ -38,7 +41,7 @@ def time_axis(name: str, milliseconds: Iterable[float]) -> Axis:
     return Axis(
         name,
         lambda value: (math.log10(max(value, 10.0**low)) - low) / span,
-        [(mark, time_text(mark)) for mark in marks],
+        [(mark, time_text(mark)) for mark in marks[:: 2 if span > 4 else 1]],
     )
 
 

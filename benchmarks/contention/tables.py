@@ -53,8 +53,8 @@ def headline(trials: Iterable[Trial]) -> str:
     if not control.races:
         return f"{said} The control, a store without conditional writes, was not run."
     return (
-        f"{said} On the control, a store without conditional writes that tracecraft refuses and this run claims on by "
-        f"force, the same harness saw a violation in {control.violations:,} of {control.races:,} races."
+        f"{said} On the control, a store without conditional writes (tracecraft refuses to claim there; this run made "
+        f"it), the same harness saw a violation in {control.violations:,} of {control.races:,} races."
     )
 
 

@@ -8,7 +8,7 @@ by side.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from itertools import cycle, product
 from queue import SimpleQueue
@@ -96,6 +96,10 @@ def side_by_side(work: Callable[[Case], Answer], cases: Sequence[Case]) -> list[
     """As many cases at once as there are hosts to be cut off; what went wrong in any of them is raised."""
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         futures = [pool.submit(work, case) for case in cases]
+        try:
+            wait(futures)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
     errors = [error for future in futures if (error := future.exception())]
     if errors:
         raise ExceptionGroup(f"{len(errors)} of {len(cases)} cases", [e for e in errors if isinstance(e, Exception)])
