@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.linear.agent import Load
 from tests.linear.run import Plan, judge, run
 from tests.races.jobs import Opener, open_trusting, open_unlocked
