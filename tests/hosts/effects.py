@@ -12,7 +12,6 @@ from tests.races.judge import listed
 from tracecraft.claims import View
 from tracecraft.errors import Missing
 
-
 CODES = {"exec": (0, 103, 107), "exec-fail": (1, 103, 107), "next": (0, 4, 7)}
 """How a command may end when it is cut off, where that is not 0, 3 or 7."""
 
