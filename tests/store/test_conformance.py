@@ -22,7 +22,7 @@ from tracecraft.store.memory import MemoryStore
 
 RACERS = 16
 ADDITIONS = 25
-WAIT = 60.0
+WAIT = 300.0
 
 ODD_KEYS = [
     "a/with space",
