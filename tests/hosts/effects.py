@@ -161,7 +161,13 @@ def settled(after: Aftermath) -> bool:
     return after.done and claimed["fence"] == 1
 
 
+def nothing_old(after: Aftermath) -> bool:
+    """Nothing here is old enough to be collected, and who was told otherwise finds that out the next time."""
+    return after.again is None or after.again.code == 0
+
+
 EFFECTS: dict[str, Callable[[Aftermath], bool]] = {
+    "gc": nothing_old,
     "init": settled,
     "claim": taken_once,
     "next": taken_once,

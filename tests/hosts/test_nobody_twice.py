@@ -86,9 +86,11 @@ def test_nobody_works_twice(here: Site, hosts: Sequence[Host], tmp_path: Path) -
             view = project.steps.view(step)
             assert view.state == "complete"
             assert [fence for name, fence, code in ended if name == step and code == 0] == [view.fence]
+            # The history is in the order in which its entries arrived; that of a host cut off arrives late.
             fences = [int(str(e.value).split()[0]) for e in project.memory.history(f"effect.{step}")]
-            assert fences == sorted(set(fences)), (step, fences)
-            assert fences[-1] == view.fence
+            assert len(fences) == len(set(fences)), (step, fences)
+            assert max(fences) == view.fence
+            assert str(project.memory.get(f"effect.{step}").value).startswith(f"{view.fence} ")
         refused = [entry for entry in ended if entry[2] != 0]
         assert all(code == 3 for _, _, code in refused)
         assert lost in [step for step, _, _ in refused]
