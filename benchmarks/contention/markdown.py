@@ -29,9 +29,9 @@ python -m benchmarks.contention.run --quick    # a minute, into a scratch folder
 python -m benchmarks.contention.run --only report
 ```
 
-The servers are those of the tests ([Contributing](../CONTRIBUTING.md#servers-and-hosts-for-the-tests)). One that is not there is
-left out, and named. The exit status is not 0 when a store that decides conditional writes showed a violation, when the
-control was not caught, or when a message was lost or repeated.
+The servers are those of the tests ([Contributing](../CONTRIBUTING.md#servers-and-hosts-for-the-tests)). One that is
+not there is left out, and named. The exit status is not 0 when a store that decides conditional writes showed a
+violation, when the control was not caught, or when a message was lost or repeated.
 """
 
 
