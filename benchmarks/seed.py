@@ -39,7 +39,7 @@ def agents(project: str, count: int) -> Objects:
     """Agents that were at work a moment ago."""
     names = layout.Layout(project)
     for number in range(count):
-        record = Agent(id=agent(number), started_at=clock.now(), heartbeat=clock.now(), place=f"host:/work/{number}")
+        record = Agent(id=agent(number), started_at=clock.now(), heartbeat=clock.now(), place=f"host:/srv/{number}")
         yield names.agent(record.id), encode(record)
 
 

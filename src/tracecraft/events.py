@@ -124,12 +124,12 @@ class Events:
     def follow(self, wanted: Filter | None = None, *, limit: int | None = None) -> Iterator[list[Entry]]:
         """What happened, as `timeline` gives it, and then what happens, in batches as it appears, for ever."""
         wanted = wanted or Filter()
+        pace = self._project.store.pace()
         listing, entries = self._look(wanted, limit)
         yield entries
         known = listing.entries
         seen = {entry.key for entry in known}
         newest = max((entry.modified for entry in known), default=0.0)
-        pace = self._project.store.pace()
         while True:
             pace.sleep()
             recent = self._listing(self._look_back(newest)).entries

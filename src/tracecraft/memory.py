@@ -146,8 +146,8 @@ class Memory:
 
         Several changes between two looks come as the last of them.
         """
-        known = self._etags(pattern)
         pace = self._project.store.pace()
+        known = self._etags(pattern)
         while True:
             pace.sleep()
             listed = self._etags(pattern)

@@ -41,7 +41,8 @@ class ObjectCache:
             return get_many(store, (info.key for info in listed))
         known = self._known(listed)
         fresh = get_many(store, (info.key for info in listed if info.key not in known))
-        self._keep(fresh, listed)
+        if fresh:
+            self._keep(fresh, listed)
         return {**known, **fresh}
 
     def _known(self, listed: Sequence[Info]) -> dict[str, Object]:
@@ -73,8 +74,7 @@ class ObjectCache:
                 database.executemany("DELETE FROM objects WHERE key = ?", gone)
             database.commit()
 
-        if rows:
-            self._try(write)
+        self._try(write)
 
     def _try(self, work: Callable[[Connection], T]) -> T | None:
         """Do something with the database; None where that cannot be done. A broken one is removed."""
