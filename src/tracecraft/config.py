@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +168,7 @@ def file_address(content: ConfigFile) -> Address | None:
     if not content.bucket:
         return None
     address = parse(f"s3://{content.bucket}", endpoint=content.endpoint, region=content.region, **keys)
-    return replace(address, prefix=content.prefix)
+    return msgspec.structs.replace(address, prefix=content.prefix)
 
 
 def address_fields(address: Address) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -106,7 +105,7 @@ def _address(wishes: Wishes, found: FoundFile | None, environ: Mapping[str, str]
             raise UsageError("an endpoint without a bucket", hint="add --bucket NAME")
         return config.default_store()
     changes = {"endpoint": wishes.endpoint, "region": wishes.region, **keys}
-    return replace(before, **{key: value for key, value in changes.items() if value})
+    return msgspec.structs.replace(before, **{key: value for key, value in changes.items() if value})
 
 
 def _project_name(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
+
+import msgspec
 
 from tracecraft.errors import UsageError
 
@@ -20,8 +21,7 @@ _NAMES = {
 """Buckets and containers as Google and Azure allow them. S3 servers do not agree on theirs."""
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """A store's address. The secrets in it are never shown."""
 
     scheme: str
@@ -32,7 +32,10 @@ class Address:
     region: str = ""
     account: str = ""
     access_key: str = ""
-    secret_key: str = field(default="", repr=False)
+    secret_key: str = ""
+
+    def __repr__(self) -> str:
+        return f"Address({self.url!r})"
 
     def __post_init__(self) -> None:
         """Google and Azure have no regions, and their keys are kept where their own tools keep them."""

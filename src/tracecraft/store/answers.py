@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+import msgspec
 from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
@@ -33,8 +33,7 @@ _NO_CONTAINER = "specified container does not exist"
 _SKEWED = ("RequestTimeTooSkewed", "date header too old")
 
 
-@dataclass(frozen=True)
-class Provider:
+class Provider(msgspec.Struct, frozen=True):
     """What a provider calls its things, and what to do where it refuses."""
 
     place: str

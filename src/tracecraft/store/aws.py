@@ -7,8 +7,6 @@ static keys in there are read here. What else a profile may say (a login, a role
 from __future__ import annotations
 
 from collections.abc import Mapping
-from configparser import ConfigParser
-from configparser import Error as ConfigError
 from pathlib import Path
 from typing import Any
 
@@ -96,14 +94,23 @@ def _profile(environ: Mapping[str, str]) -> dict[str, str]:
         ("AWS_CONFIG_FILE", "config", chosen if chosen == "default" else f"profile {chosen}"),
         ("AWS_SHARED_CREDENTIALS_FILE", "credentials", chosen),
     ):
-        parser = ConfigParser(interpolation=None)
-        try:
-            parser.read(environ.get(variable) or home / ".aws" / file)
-        except (ConfigError, OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot read the AWS {file} file: {type(error).__name__}", hint="mend it") from None
-        if parser.has_section(section):
-            found.update(parser.items(section))
+        path = Path(environ.get(variable) or home / ".aws" / file)
+        if path.exists():
+            found.update(_section(path, section))
     return found
+
+
+def _section(path: Path, section: str) -> Mapping[str, str]:
+    """A section of one of these files; empty where it is not in there."""
+    from configparser import ConfigParser
+    from configparser import Error as ConfigError
+
+    parser = ConfigParser(interpolation=None)
+    try:
+        parser.read(path)
+    except (ConfigError, OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {type(error).__name__}", hint="mend it") from None
+    return dict(parser.items(section)) if parser.has_section(section) else {}
 
 
 def _chosen(environ: Mapping[str, str]) -> str:

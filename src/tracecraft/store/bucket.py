@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import obstore
 from obstore.exceptions import AlreadyExistsError, NotModifiedError, PreconditionError
 
+from tracecraft import clock
 from tracecraft.clock import Pace
 from tracecraft.errors import Conflict, NoBucket, NotFound, Unknown, Unreachable, UsageError
 from tracecraft.store.answers import Provider, Unanswered, answering, names_no_bucket, no_bucket
@@ -28,7 +29,7 @@ from tracecraft.store.base import Guarantees, Info, Object, OnChunk, check_prefi
 from tracecraft.store.waves import pause, run_wave
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta, PutResult
+    from obstore import GetOptions, ObjectMeta, PutResult
     from obstore.store import ClientConfig, ObjectStore
 
 T = TypeVar("T")
@@ -40,6 +41,8 @@ PART = 8 << 20
 """Bytes of a file in memory and in one request while it is uploaded or downloaded."""
 
 _ATTEMPTS = 5
+_PATIENCE = 20.0
+"""Seconds after which nothing is attempted anew."""
 
 
 class BucketStore(ABC):
@@ -70,52 +73,47 @@ class BucketStore(ABC):
         """Replace the object that has this etag, in the provider's own way to say so."""
 
     def get(self, key: str) -> Object:
-        with self._answering(key):
-            result = obstore.get(self._client("read"), key)
-            return Object(bytes(result.bytes()), self._info(result.meta))
+        return self._until_answered(key, lambda: self._read(key, {}))
 
     def get_if_changed(self, key: str, etag: str) -> Object | None:
         try:
-            with self._answering(key, NotModifiedError):
-                result = obstore.get(self._client("read"), key, options={"if_none_match": quote(etag)})
-                return Object(bytes(result.bytes()), self._info(result.meta))
+            return self._until_answered(key, lambda: self._read(key, {"if_none_match": quote(etag)}), NotModifiedError)
         except NotModifiedError:
             return None
 
     def head(self, key: str) -> Info:
-        with self._answering(key):
-            return self._info(obstore.head(self._client("read"), key))
+        return self._until_answered(key, lambda: self._info(obstore.head(self._small(), key)))
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:
         if if_absent:
             return self._put_once(key, data, "create")
         if if_match is not None:
             return self._put_if_match(key, data, if_match)
-        return self._put_until_answered(key, data)
+        return self._put_until_answered(key, data, self._small())
 
     def delete(self, key: str) -> None:
-        with suppress(NotFound), self._answering(key):
-            obstore.delete(self._client("read"), key)
+        with suppress(NotFound):
+            self._until_answered(key, lambda: obstore.delete(self._small(), key))
 
     def list(self, prefix: str, *, after: str | None = None) -> Iterator[Info]:
         check_prefix(prefix)
-        with self._answering(prefix):
-            for page in obstore.list(self._client("read"), prefix.rstrip("/") or None, offset=after, chunk_size=1000):
-                for meta in page:
-                    # obstore drops a slash at the end of `after`.
-                    if after is None or meta["path"] > after:
-                        yield self._info(meta)
+        pages = _Pages(partial(self._list, prefix), after)
+        while page := self._until_answered(prefix, pages.next):
+            for meta in page:
+                # obstore drops a slash at the end of `after`.
+                if after is None or meta["path"] > after:
+                    yield self._info(meta)
 
     def upload(self, key: str, path: Path, on_chunk: OnChunk) -> str:
         with open(path, "rb") as source:
             first = source.read(PART)
             on_chunk(first)
             if len(first) < PART:
-                return self._put_until_answered(key, first, client="bulk")
+                return self._put_until_answered(key, first, self._bulk())
             sums: list[bytes] = []
             parts = _read_on(first, partial(source.read, PART), on_chunk, sums)
             with self._answering(key):
-                result = obstore.put(self._client("bulk"), key, parts, chunk_size=PART, max_concurrency=4)
+                result = obstore.put(self._bulk(), key, parts, chunk_size=PART, max_concurrency=4)
         return self._written(key, result) or self._etag_of_parts(key, sums)
 
     def download(self, key: str, path: Path, on_chunk: OnChunk) -> Info:
@@ -125,7 +123,7 @@ class BucketStore(ABC):
             for start in range(0, info.size, PART):
                 stop = min(start + PART, info.size)
                 try:
-                    part = obstore.get(self._client("bulk"), key, options={"range": (start, stop), "if_match": match})
+                    part = obstore.get(self._bulk(), key, options={"range": (start, stop), "if_match": match})
                 except PreconditionError as error:
                     raise Unreachable(f"{key} was replaced while it was read", hint="repeat the command") from error
                 chunk = bytes(part.bytes())
@@ -147,8 +145,7 @@ class BucketStore(ABC):
 
     def _bucket_exists(self) -> bool:
         try:
-            with self._answering(self.bucket):
-                next(iter(obstore.list(self._client("read"), chunk_size=1)), None)
+            self._until_answered(self.bucket, lambda: next(obstore.list(self._small(), chunk_size=1), None))
         except (NoBucket, NotFound):
             return False
         return True
@@ -156,7 +153,7 @@ class BucketStore(ABC):
     def _put_once(self, key: str, data: bytes, mode: Any) -> str:
         try:
             with self._answering(key, AlreadyExistsError, PreconditionError):
-                result = obstore.put(self._client("once"), key, data, mode=mode, use_multipart=False)
+                result = obstore.put(self._small(), key, data, mode=mode, use_multipart=False)
         except (AlreadyExistsError, PreconditionError, NotFound) as error:
             if names_no_bucket(error):
                 raise no_bucket(self.provider) from error
@@ -165,22 +162,33 @@ class BucketStore(ABC):
             raise Unknown(f"no clear answer to writing {key}: {error.message}", throttled=error.throttled) from error
         return self._written(key, result)
 
-    def _put_until_answered(self, key: str, data: bytes, client: str = "once") -> str:
-        """The same bytes again until the store answers: harmless without a condition."""
+    def _put_until_answered(self, key: str, data: bytes, client: ObjectStore) -> str:
+        put = partial(obstore.put, client, key, data, use_multipart=False)
+        try:
+            return self._written(key, self._until_answered(key, put))
+        except Unanswered as error:
+            raise Unknown(f"no clear answer to writing {key}: {error.message}") from error
+
+    def _until_answered(self, key: str, request: Callable[[], T], *passing: type[Exception]) -> T:
+        """What a request brings that may be sent again until the store answers: a read, or a write without a
+        condition."""
+        patience = clock.Deadline(_PATIENCE)
         for attempt in range(_ATTEMPTS):
             try:
-                with self._answering(key):
-                    result = obstore.put(self._client(client), key, data, use_multipart=False)
-                return self._written(key, result)
-            except Unanswered as error:
-                if attempt + 1 == _ATTEMPTS:
-                    raise Unknown(f"no clear answer to writing {key}: {error.message}") from error
-                time.sleep(pause(attempt, throttled=error.throttled))
-            except Unreachable:
-                if attempt + 1 == _ATTEMPTS:
+                with self._answering(key, *passing):
+                    return request()
+            except Unreachable as error:
+                if attempt + 1 == _ATTEMPTS or patience.passed:
                     raise
-                time.sleep(pause(attempt))
+                time.sleep(pause(attempt, throttled=isinstance(error, Unanswered) and error.throttled))
         raise AssertionError("unreachable")
+
+    def _read(self, key: str, options: GetOptions) -> Object:
+        result = obstore.get(self._small(), key, options=options)
+        return Object(bytes(result.bytes()), self._info(result.meta))
+
+    def _list(self, prefix: str, after: str | None) -> Iterator[Sequence[ObjectMeta]]:
+        return obstore.list(self._small(), prefix.rstrip("/") or None, offset=after, chunk_size=1000)
 
     def _answering(self, key: str, *passing: type[Exception]) -> AbstractContextManager[None]:
         return answering(key, self.provider, *passing)
@@ -200,24 +208,39 @@ class BucketStore(ABC):
         """An etag as a read under `If-Match` wants it."""
         return quote(etag)
 
-    def _client(self, kind: str) -> ObjectStore:
-        """One client per use: `once` never repeats a request, `read` does, `bulk` has more time."""
+    def _small(self) -> ObjectStore:
+        """The client for small requests, which are repeated by this class if at all."""
+        return self._client("small", SMALL_TIMEOUT, retries=0)
+
+    def _bulk(self) -> ObjectStore:
+        """The client for the parts of files, which repeats them itself."""
+        return self._client("bulk", BULK_TIMEOUT, retries=_ATTEMPTS - 1)
+
+    def _client(self, kind: str, timeout: float, retries: int) -> ObjectStore:
+        """Made at its first use: making one takes longer than a request on a good network."""
         _refuse_after_fork()
         client = self._clients.get(kind)
         if client is None:
-            timeout = BULK_TIMEOUT if kind == "bulk" else SMALL_TIMEOUT
-            retries: Any = {
-                "max_retries": 0 if kind == "once" else _ATTEMPTS - 1,
-                "retry_timeout": timedelta(seconds=2 * timeout),
-                "backoff": {
-                    "init_backoff": timedelta(milliseconds=100),
-                    "max_backoff": timedelta(seconds=4),
-                    "base": 2,
-                },
-            }
-            client = self._connect(retries, client_options(self.endpoint, timeout))
-            self._clients[kind] = client
+            settings = {"max_retries": retries, "retry_timeout": timedelta(seconds=2 * timeout)}
+            client = self._clients[kind] = self._connect(settings, client_options(self.endpoint, timeout))
         return client
+
+
+class _Pages:
+    """The pages of a listing. One that breaks off is taken up again behind the last key that arrived."""
+
+    def __init__(self, begin: Callable[[str | None], Iterator[Sequence[ObjectMeta]]], after: str | None) -> None:
+        self._begin = begin
+        self._after = after
+        self._under_way: Iterator[Sequence[ObjectMeta]] | None = None
+
+    def next(self) -> Sequence[ObjectMeta] | None:
+        """The next page; None behind the last."""
+        pages, self._under_way = self._under_way or self._begin(self._after), None
+        page = next(pages, None)
+        if page:
+            self._under_way, self._after = pages, page[-1]["path"]
+        return page
 
 
 _used_by = 0

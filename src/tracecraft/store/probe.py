@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from tracecraft.errors import Conflict, NotFound, Unknown, Unreachable, UnsafeStore
 from tracecraft.store.base import Store
@@ -21,8 +22,7 @@ _ATTEMPTS = 5
 """How often a store that is asked too much is asked again."""
 
 
-@dataclass(frozen=True)
-class Findings:
+class Findings(msgspec.Struct, frozen=True):
     """What the probe saw. `refuses` means the store openly says that it has no conditional writes."""
 
     atomic_create: bool
