@@ -7,13 +7,16 @@ changes an object reads it from the store.
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from zlib import crc32
 
+from tracecraft import clock
 from tracecraft.store import Info, Object, Store, get_many
 
 if TYPE_CHECKING:
@@ -24,8 +27,13 @@ T = TypeVar("T")
 WORTHWHILE = 128
 """Fewer objects than this are read in a wave or two, which costs no more than opening the cache."""
 
+_SLICE = 1000
+"""Objects that are read and kept at a time, so that many who begin together share the work."""
+_PATIENCE = 10.0
+"""Seconds to wait for another process that reads a slice."""
 _BUSY = 0.5
 """Seconds to wait for another process that writes the cache."""
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _SCHEMA = "CREATE TABLE IF NOT EXISTS objects (key TEXT PRIMARY KEY, etag TEXT, checksum INTEGER, data BLOB)"
 
 
@@ -36,14 +44,45 @@ class ObjectCache:
         self._path = folder / "objects.sqlite"
 
     def get_many(self, store: Store, listed: Sequence[Info]) -> dict[str, Object]:
-        """The objects of a listing that still exist, read in one wave where they are not known."""
+        """The objects of a listing that still exist, read where they are not known."""
         if len(listed) < WORTHWHILE:
             return get_many(store, (info.key for info in listed))
+        found: dict[str, Object] = {}
+        for start in range(0, len(listed), _SLICE):
+            found |= self._slice(store, listed[start : start + _SLICE])
+        return found
+
+    def _slice(self, store: Store, listed: Sequence[Info]) -> dict[str, Object]:
         known = self._known(listed)
+        if len(listed) - len(known) < WORTHWHILE:
+            return self._read(store, listed, known)
+        with self._alone():
+            return self._read(store, listed, self._known(listed))
+
+    def _read(self, store: Store, listed: Sequence[Info], known: Mapping[str, Object]) -> dict[str, Object]:
+        """What is known, and the others in one wave."""
         fresh = get_many(store, (info.key for info in listed if info.key not in known))
         if fresh:
             self._keep(fresh, listed)
         return {**known, **fresh}
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process of this machine at a time reads what all of them want; who waited long reads along with it."""
+        try:
+            lock = os.open(
+                self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+            )
+        except OSError:
+            yield
+            return
+        try:
+            patience = clock.Deadline(_PATIENCE)
+            while not _locked(lock) and not patience.passed:
+                time.sleep(clock.jitter(0.02, 0.1))
+            yield
+        finally:
+            os.close(lock)
 
     def _known(self, listed: Sequence[Info]) -> dict[str, Object]:
         """Those that the cache has under the etags listed."""
@@ -83,7 +122,7 @@ class ObjectCache:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # What agents wrote is nobody else's business.
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            os.close(os.open(self._path, _OPEN, 0o600))
             with closing(sqlite3.connect(self._path, timeout=_BUSY)) as database:
                 database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = NORMAL")
@@ -95,3 +134,14 @@ class ObjectCache:
             for ending in ("", "-wal", "-shm"):
                 self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
             return None
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether the lock is held now, or cannot be had on this file system at all."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True

@@ -12,7 +12,6 @@ from tracecraft import clock, config
 from tracecraft.errors import BrokenRecord, StoreError, UnsafeStore, UsageError
 from tracecraft.layout import Layout
 from tracecraft.localstate import LocalState
-from tracecraft.objectcache import ObjectCache
 from tracecraft.records import R, Record, Stored, decode_many, encode, read
 from tracecraft.store import Guarantees, Info, Items, Object, Store, put_many
 from tracecraft.store.opening import open_store
@@ -71,7 +70,6 @@ class Project:
         self.place = f"{os.uname().nodename}:{settings_file.parent if settings_file else Path.cwd()}"
         self.settings_from = str(settings_file or "flags and environment")
         self.broken: list[BrokenRecord] = []
-        self._cache = ObjectCache(self.local.folder)
         store.recall(self.local.read("store"))
         self._agent = agent
         self._no_agent = no_agent
@@ -170,7 +168,9 @@ class Project:
 
     def get_listed(self, infos: Sequence[Info]) -> dict[str, Object]:
         """The objects of a listing that still exist, in one wave; many that this machine knows are not read again."""
-        return self._cache.get_many(self.store, infos)
+        from tracecraft.objectcache import ObjectCache
+
+        return ObjectCache(self.local.folder).get_many(self.store, infos)
 
     def read_listed(self, infos: Sequence[Info], kind: type[R]) -> dict[str, Stored[R]]:
         """The same as records; broken ones go to `broken`."""

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tracecraft import clock, git, layout, localprocess
-from tracecraft.board import Board, read_board
 from tracecraft.claiming import Alive, Claiming, Hold
 from tracecraft.claims import (
     DEFAULT_MAX_HOLD,
@@ -31,11 +30,11 @@ from tracecraft.errors import Conflict, Refused, Unreachable
 from tracecraft.records import Stored, check_size, commit, encode, read
 from tracecraft.specs import DEFAULT_PRIORITY, Spec, declare, make_spec
 from tracecraft.store import both
-from tracecraft.workqueue import WorkQueue
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tracecraft.board import Board
     from tracecraft.lease import HeldStep
     from tracecraft.project import Project
 
@@ -79,6 +78,8 @@ class Steps:
 
     def board(self) -> Board:
         """All steps as they stand."""
+        from tracecraft.board import read_board
+
         return read_board(self._project)
 
     # Claiming
@@ -133,6 +134,8 @@ class Steps:
         Without `another`, a step this agent already has from `next` is given again. Raises NothingReady with the
         reason, TimedOut after waiting.
         """
+        from tracecraft.workqueue import WorkQueue
+
         claimant = self._claiming.claimant(ttl, via="next")
         self._project.require_safe_claims()
         return WorkQueue(self._project, self._claiming).next(claimant, tags=tags, wait=wait, another=another)

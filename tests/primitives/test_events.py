@@ -9,9 +9,9 @@ import pytest
 
 from tests.primitives.team import Team
 from tracecraft.errors import Held
-from tracecraft.events import Filter
 from tracecraft.layout import BROADCAST, event_time
 from tracecraft.project import Project
+from tracecraft.timeline import Filter
 
 
 def told(project: Project, wanted: Filter | None = None) -> list[tuple[str, str, str]]:

@@ -15,12 +15,12 @@ import pytest
 from tests.primitives.team import AgingStore, Team
 from tracecraft import folding, segments
 from tracecraft.errors import Unknown, Unreachable, UsageError
-from tracecraft.events import Entry, Filter
 from tracecraft.gc import DAY, Limits
 from tracecraft.layout import event_time
 from tracecraft.localstate import LocalState
 from tracecraft.project import Project
 from tracecraft.store import Object
+from tracecraft.timeline import Entry, Filter
 
 TODAY = 20_000
 """A day, counted since 1970."""

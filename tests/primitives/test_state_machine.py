@@ -15,8 +15,8 @@ from tests.support.steptable import Step, Told, held, refusal, seen
 from tracecraft.claiming import Alive
 from tracecraft.claims import Outcome
 from tracecraft.errors import NothingReady, Refused
-from tracecraft.events import Filter
 from tracecraft.project import Project
+from tracecraft.timeline import Filter
 
 STEP = "s"
 AGENTS = ("ann", "bob", "cid")

@@ -42,6 +42,9 @@ _BRIDGE_MAC = "02:00:00:00:00:01"
 _FORWARDING, _DISABLED = "3", "0"
 """States of a bridge's port (bridge(8)). A disabled one drops what comes from either side; the link stays up."""
 
+_APART = ("--net", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
+"""What a host, and the switch, has for itself. Its first process takes all the others with it when it ends."""
+
 _NAMED = 'printf %s "$1" >/proc/sys/kernel/hostname && echo ready && while :; do sleep 3600 & wait; done'
 """The first process of a host: names it, and takes leave of every process that its parent left behind."""
 
@@ -121,7 +124,7 @@ class Network:
         """Wire up one more host with this host name. From the main thread, as its process is to outlive the thread."""
         number = next(self._numbers)
         assert number <= _MOST, "too many hosts for one network"
-        process = self._start(name, "--net", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
+        process = self._start(name)
         address, port, mac = f"10.77.0.{number}", f"port{number}", f"02:00:00:00:01:{number:02x}"
         _batch(
             self._enter,
@@ -148,7 +151,7 @@ class Network:
         return _run([*self._enter, *command]).returncode == 0
 
     def __enter__(self) -> Network:
-        self._switch = self._start("switch", "--net", "--uts")
+        self._switch = self._start("switch")
         _batch(
             self._enter,
             "link set lo up",
@@ -168,10 +171,10 @@ class Network:
     def _enter(self) -> Sequence[str]:
         return ("nsenter", f"--net=/proc/{self._switch.pid}/ns/net", "--")
 
-    def _start(self, name: str, *namespaces: str) -> Child:
-        """A process that keeps new namespaces until it is stopped."""
+    def _start(self, name: str) -> Child:
+        """A process that keeps new namespaces until it is stopped, or who started it is killed."""
         log = self._folder / f"{name}-{len(self._children)}.log"
-        child = Child(["unshare", *namespaces, "sh", "-c", _NAMED, "sh", name], log=log, env=_environment())
+        child = Child(["unshare", *_APART, "sh", "-c", _NAMED, "sh", name], log=log, env=_environment())
         self._children.append(child)
         child.until(lambda: "ready" in log.read_text(), seconds=_SECONDS, what="namespace")
         return child

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from tests.support.hosts import SWITCH, Host, Network
 from tests.support.processes import wait_until
+
+ROOT = Path(__file__).parents[2]
 
 _ASK = """
 import socket, sys
@@ -43,6 +49,35 @@ def test_each_host_has_a_name_processes_and_a_network_of_its_own(network: Networ
     here = subprocess.run(["ip", "link"], capture_output=True, text=True, timeout=60, check=True).stdout
     assert "br0" not in here
     assert "port" not in here
+
+
+_BUILD = """
+import sys, time
+from pathlib import Path
+from tests.support.hosts import Network
+with Network(Path(sys.argv[1])) as network:
+    network.add_host("one")
+    print("built", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.usefixtures("network")
+def test_nothing_is_left_of_a_network_whose_maker_was_killed(tmp_path: Path) -> None:
+    mark = f"TRACECRAFT_TEST_MARK={tmp_path}"
+    maker = subprocess.Popen(
+        [sys.executable, "-c", _BUILD, str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ, TRACECRAFT_TEST_MARK=str(tmp_path)),
+    )
+    with maker:
+        assert maker.stdout is not None
+        assert maker.stdout.readline() == "built\n"
+        assert len(_marked(mark)) > 4  # the maker, and two processes at least of the switch and of the host
+        maker.kill()
+    assert wait_until(lambda: not _marked(mark), seconds=60)
 
 
 def test_a_cut_loses_packets_and_a_connection_survives_it(network: Network) -> None:
@@ -90,6 +125,16 @@ def test_nothing_on_a_host_outlives_its_power(network: Network, tmp_path: Path) 
     assert wait_until(alive.exists, seconds=30)
     host.power_off()
     assert process.wait(30) != 0
+
+
+def _marked(setting: str) -> list[str]:
+    """The processes that have this setting in their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if setting.encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append(process.name)
+    return found
 
 
 def heard(connection: socket.socket) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import stat
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tracecraft import objectcache
 from tracecraft.objectcache import WORTHWHILE, ObjectCache
 from tracecraft.store import Info, Object
 from tracecraft.store.memory import MemoryStore
@@ -71,6 +74,29 @@ def test_what_changed_is_read_again(store: CountingStore, folder: Path) -> None:
     assert found == bodies(store)
     read(store, folder)
     assert store.asked == []
+
+
+def test_many_who_begin_together_read_everything_once(store: CountingStore, folder: Path) -> None:
+    for number in range(MANY):
+        store.put(f"q/{number:04d}", b"other body")
+    read(store, folder, list(store.list("q/")))
+    listed = list(store.list("p/"))
+    expected = bodies(store)
+    store.asked.clear()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: ObjectCache(folder).get_many(store, listed), range(8)))
+    assert [{key: item.data for key, item in one.items()} for one in found] == [expected] * 8
+    assert sorted(store.asked) == sorted(expected)
+
+
+def test_a_reader_that_hangs_is_not_waited_for_long(
+    store: CountingStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objectcache, "_PATIENCE", 0.2)
+    folder.mkdir()
+    with (folder / "objects.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert read(store, folder) == bodies(store)
 
 
 def test_few_objects_leave_no_trace(store: CountingStore, folder: Path) -> None:

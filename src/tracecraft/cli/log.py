@@ -10,7 +10,7 @@ import click
 from tracecraft.cli.face import TIME, Face, command
 from tracecraft.cli.output import as_json_list, indented, one_line, print_line, print_part, show_time
 from tracecraft.clock import iso
-from tracecraft.events import Entry, Filter
+from tracecraft.timeline import Entry, Filter
 
 
 @command(acts=False)

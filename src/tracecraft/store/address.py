@@ -15,8 +15,8 @@ _SETTINGS = {"s3": ("endpoint", "region"), "gs": ("endpoint",), "az": ("account"
 """What the query of a URL may say, by scheme."""
 
 _NAMES = {
-    "gs": re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"),
-    "az": re.compile(r"\$root|[a-z0-9](-?[a-z0-9]){2,62}"),
+    "gs": r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]",
+    "az": r"\$root|[a-z0-9](-?[a-z0-9]){2,62}",
 }
 """Buckets and containers as Google and Azure allow them. S3 servers do not agree on theirs."""
 
@@ -107,7 +107,7 @@ def _bucket(parts: SplitResult, url: str) -> str:
         raise UsageError("a store URL holds no keys", hint="use --access-key and --secret-key, or the environment")
     if not parts.netloc:
         raise UsageError(f"no bucket in {url!r}", hint=f"write {_SCHEMES}")
-    if parts.scheme in _NAMES and not _NAMES[parts.scheme].fullmatch(parts.netloc):
+    if parts.scheme in _NAMES and not re.fullmatch(_NAMES[parts.scheme], parts.netloc):
         raise UsageError(
             f"{parts.netloc!r} cannot be the name of a bucket or container here",
             hint="3 to 63 lower case letters, digits and dashes",

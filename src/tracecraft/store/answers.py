@@ -22,11 +22,11 @@ from obstore.exceptions import (
 
 from tracecraft.errors import Denied, NoBucket, NotFound, StoreError, Unreachable, UnsafeStore
 
-_STATUS = re.compile(r"status code: (\d{3})")
-_CODE = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>")
-_FAULT = re.compile(r"kind: (Connect|Timeout|Request|Interrupted|Decode|Unknown)")
-_TOKEN_REQUEST = re.compile(r"token request|TokenRequest|AzureCli")
-_NOT_NOW = re.compile(r"4[02]8|429|5\d\d")
+_STATUS = r"status code: (\d{3})"
+_CODE = r"<Code>([A-Za-z0-9]{1,64})</Code>"
+_FAULT = r"kind: (Connect|Timeout|Request|Interrupted|Decode|Unknown)"
+_NO_KEYS = r"token request|TokenRequest|AzureCli"
+_NOT_NOW = r"4[02]8|429|5\d\d"
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted", "ContainerDisabled")
 _NO_CONTAINER = "specified container does not exist"
 """All that is left of Azure's answer when it was one of many in a batch, as every DELETE is."""
@@ -90,10 +90,10 @@ def no_bucket(provider: Provider) -> NoBucket:
 
 
 def _failure(key: str, text: str, provider: Provider) -> StoreError:
-    status = _STATUS.search(text)
-    code = _CODE.search(text)
-    fault = _FAULT.search(text)
-    if _TOKEN_REQUEST.search(text):
+    status = re.search(_STATUS, text)
+    code = re.search(_CODE, text)
+    fault = re.search(_FAULT, text)
+    if re.search(_NO_KEYS, text):
         return _no_token(status[1] if status else "", provider)
     if code and code[1] in _NO_BUCKET:
         return no_bucket(provider)
@@ -122,7 +122,7 @@ def _failure(key: str, text: str, provider: Provider) -> StoreError:
 
 def _no_token(status: str, provider: Provider) -> StoreError:
     """The request itself was never sent: nobody gave a token for it."""
-    if _NOT_NOW.fullmatch(status):
+    if re.fullmatch(_NOT_NOW, status):
         return Unreachable(f"no token for the store (HTTP {status})", hint="repeat the command")
     return Denied(
         "no credentials for the store were found" + (f" (HTTP {status})" if status else ""), hint=provider.credentials
@@ -132,5 +132,5 @@ def _no_token(status: str, provider: Provider) -> StoreError:
 def _denied(key: str, text: str, provider: Provider) -> Denied:
     if any(sign in text for sign in _SKEWED):
         return Denied("this machine's clock is too far from the store's", hint="set the clock (NTP), then repeat")
-    code = _CODE.search(text)
+    code = re.search(_CODE, text)
     return Denied(f"the store refuses access to {key}" + (f" ({code[1]})" if code else ""), hint=provider.denied)

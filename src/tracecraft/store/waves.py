@@ -14,12 +14,10 @@ IN_FLIGHT = 64
 
 
 def run_wave(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Run all calls, at most 64 at a time, and return their results in order.
+    """Run all calls, at most 64 at a time, one of these in the thread of the caller, and return their results in order.
 
     Every call is finished when this returns; the first failure in order is raised then.
     """
-    if len(calls) == 1:
-        return [calls[0]()]
     results: dict[int, T] = {}
     failures: dict[int, BaseException] = {}
     waiting = iter(range(len(calls)))
@@ -33,12 +31,15 @@ def run_wave(calls: Sequence[Callable[[], T]]) -> list[T]:
                 return
             try:
                 results[index] = calls[index]()
+            except KeyboardInterrupt:
+                raise
             except BaseException as error:
                 failures[index] = error
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(IN_FLIGHT, len(calls)))]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(IN_FLIGHT, len(calls)) - 1)]
     for thread in threads:
         thread.start()
+    work()
     for thread in threads:
         thread.join()
     if failures:
