@@ -33,7 +33,7 @@ lint: $(VENV)/.for-work
 	$(BIN)/lint-imports
 
 soak: $(VENV)/.for-work $(PEER)/.made
-	$(BIN)/python soak/run.py $(PYTEST_ARGS)
+	$(BIN)/python -m soak.run $(PYTEST_ARGS)
 
 bench: $(VENV)/.for-work $(PEER)/.made $(BENCH)/.made
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +24,15 @@ def facts() -> dict[str, str]:
         "tracecraft": version("tracecraft-ai"),
         "obstore": version("obstore"),
         "ministack": version("ministack"),
+        "moto": version("moto"),
         "ceph": _said(["ceph-mon", "--version"]),
     }
+
+
+def sentence(said: Mapping[str, str]) -> str:
+    """These facts for people."""
+    shown = "; ".join(f"{name}: {value}" for name, value in said.items() if name not in ("when", "commit"))
+    return f"Measured {said['when']} at commit {said['commit']}, on {shown}."
 
 
 def _cpu() -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks import results, table_scale, table_speed, table_waiters
+from benchmarks.machine import sentence
 
 PARTS = {"speed": table_speed.section, "waiters": table_waiters.section, "scale": table_scale.section}
 
@@ -21,14 +20,8 @@ cell has their median, then minimum and maximum.
 def page(folder: Path) -> str:
     """The page, with a section for each part whose numbers are in `folder`."""
     sections = [
-        "\n".join([*section(measured), *_ran_on(measured)])
+        "\n".join([*section(measured), sentence(measured["machine"]), ""])
         for part, section in PARTS.items()
         if (measured := results.read(folder, part)) is not None
     ]
     return "\n".join([_HEAD, *sections])
-
-
-def _ran_on(measured: Any) -> Sequence[str]:
-    machine = measured["machine"]
-    shown = "; ".join(f"{name}: {value}" for name, value in machine.items() if name not in ("when", "commit"))
-    return [f"Measured {machine['when']} at commit {machine['commit']}, on {shown}.", ""]

@@ -212,14 +212,14 @@ class FolderStore:
         """Keys in order: a folder sorts as its name with a slash, since that is how its keys begin."""
         try:
             with os.scandir(self.root / folder) as entries:
-                found = {
-                    entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name: entry
+                names = sorted(
+                    entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name
                     for entry in entries
                     if is_unicode(entry.name)
-                }
+                )
         except (FileNotFoundError, NotADirectoryError):
             return
-        for name in sorted(found):
+        for name in names:
             key = folder + name
             if key == _OWN + "/":
                 continue
@@ -228,8 +228,8 @@ class FolderStore:
                     yield from self._walk(key, after)
             elif after is None or key > after:
                 try:
-                    status = found[name].stat(follow_symlinks=False)
-                except FileNotFoundError:
+                    status = os.stat(f"{self.root}/{key}", follow_symlinks=False)
+                except (FileNotFoundError, NotADirectoryError):
                     continue
                 if stat.S_ISREG(status.st_mode):
                     yield _info(key, status)
