@@ -26,12 +26,14 @@ may leave some without an answer from the store in time: those ended with an err
 """
 
 WHY = {
-    "status": "Reads each step's spec and claim, since a step's state is in the body of its claim.",
+    "status": "Lists the steps, a page for each thousand objects, and reads each spec and claim: a step's state is in "
+    "the body of its claim. Read once, an object is not read again until it changes.",
     "next": "Reads as much as `status` to know what is ready, then claims with the same few requests at any size.",
     "step list": "Reads each step's spec and claim, as `status` does, without agents and mail.",
-    "inbox": "Reads each message; `inbox --new`, which lists from where it left off, grows with new ones only.",
-    "agents": "Reads each agent's record.",
-    "log": "Lists every event, a page for each thousand, and reads the bodies of the 50 it shows.",
+    "inbox": "Reads each message once; `inbox --new`, which lists from where it left off, grows with new ones only.",
+    "agents": "Reads each agent's record, which changes with each heartbeat.",
+    "log": "Lists every event, a page for each thousand, and reads the bodies of the 50 it shows; `gc` keeps the events "
+    "of past days in few objects.",
 }
 """What grows with the project, and why."""
 

@@ -30,9 +30,9 @@ _REQUESTS = """\
 ## What waiting costs
 
 Requests that a proxy counted while nothing happened: the first {first:g} s after a watcher's first request, then
-{looks} looks or more, when its pace has settled. That pace is by design 1 s, half as much again after each look in
-vain, at most 30 s. An hour and a day here are the first {first:g} s as counted, and from then on the settled looks as
-they were counted, at the time between them that was measured.
+{looks} looks or more, when its pace has settled. That pace is by design 1 s for a minute, then half as much again after
+each look in vain, at most 30 s. An hour and a day here are the first {first:g} s as counted, and from then on the
+settled looks as they were counted, at the time between them that was measured.
 """
 
 _ACTIVE = "The agent that works was counted over {steps} steps, heartbeats included."

@@ -31,7 +31,7 @@ class Size:
     active_steps: int
 
 
-FULL = Size(trials=20, longest_pause=10.0, idle_trials=4, idle=90.0, first=120.0, looks=6, active_steps=5)
+FULL = Size(trials=20, longest_pause=10.0, idle_trials=4, idle=90.0, first=200.0, looks=6, active_steps=5)
 QUICK = Size(trials=1, longest_pause=0.2, idle_trials=1, idle=0.2, first=1.2, looks=1, active_steps=1)
 
 
