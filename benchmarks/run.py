@@ -1,7 +1,8 @@
 """The benchmarks: python -m benchmarks.run [speed] [waiters] [scale] [contention] [--quick] [--into FOLDER]
 
-Without names, all of them. Raw numbers go to benchmarks/results/, docs/performance.md is written from them. --quick
-tries everything at tiny sizes, and writes to a new folder instead, or to FOLDER; so does --into alone.
+Without names, all of them. Raw numbers go to benchmarks/results/, docs/performance.md and docs/at-scale.md are written
+from them. --quick tries everything at tiny sizes, and writes to a new folder instead, or to FOLDER; so does --into
+alone.
 """
 
 from __future__ import annotations
@@ -12,26 +13,29 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import scale, speed, tables, waiters
+from benchmarks import paper, scale, speed, tables, waiters
+from benchmarks.contention import run as contention
 from benchmarks.machine import facts
 from benchmarks.measure import BenchmarkError
 from tests.support.servers import unavailable
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("speed", "waiters", "scale", "contention")
-_CONTENTION = "benchmarks.contention.run"
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where what was measured goes."""
+    """Where what was measured goes, and the pages made of it."""
 
     results: Path
-    page: Path
+    pages: Path
+
+    def write_pages(self) -> None:
+        (self.pages / "performance.md").write_text(tables.page(self.results))
+        if at_scale := paper.page(self.results):
+            (self.pages / "at-scale.md").write_text(at_scale)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     except BenchmarkError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 1
-    print(f"results in {target.results}, page {target.page}")
+    print(f"results in {target.results}, pages in {target.pages}")
     return 0
 
 
@@ -63,25 +67,17 @@ def _run(part: str, target: Target, *, quick: bool) -> None:
         case "scale":
             scale.main(target.results, scale.QUICK if quick else scale.FULL)
         case "contention":
-            _contend(quick)
-    target.page.write_text(tables.page(target.results))
+            contention.main(quick)
+    target.write_pages()
     print(f"{part} took {time.monotonic() - began:.0f} s", flush=True)
-
-
-def _contend(quick: bool) -> None:
-    """The stampede has files and a page of its own."""
-    if find_spec("benchmarks.contention") is None or find_spec(_CONTENTION) is None:
-        print("benchmarks/contention/ is not there")
-        return
-    import_module(_CONTENTION).main(quick)
 
 
 def _target(quick: bool, into: Path | None) -> Target:
     if into is None and not quick:
-        return Target(ROOT / "benchmarks" / "results", ROOT / "docs" / "performance.md")
+        return Target(ROOT / "benchmarks" / "results", ROOT / "docs")
     folder = into or Path(tempfile.mkdtemp(prefix="tracecraft-bench-"))
     (folder / "results").mkdir(parents=True, exist_ok=True)
-    return Target(folder / "results", folder / "performance.md")
+    return Target(folder / "results", folder)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -32,7 +32,7 @@ WHY = {
     "step list": "Reads each step's spec and claim, as `status` does, without agents and mail.",
     "inbox": "Reads each message once; `inbox --new`, which lists from where it left off, grows with new ones only.",
     "agents": "Reads each agent's record, which changes with each heartbeat.",
-    "log": "Lists every event, a page for each thousand, and reads the bodies of the 50 it shows; `gc` keeps the events "
+    "log": "Lists every event, a page for each thousand, and reads the 50 bodies it shows; `gc` keeps the events "
     "of past days in few objects.",
 }
 """What grows with the project, and why."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from heapq import nlargest
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -67,15 +68,33 @@ class Filter(msgspec.Struct, frozen=True):
 
 
 class _Listing(msgspec.Struct, frozen=True):
-    """What one LIST of events shows: objects of their own, and the keys of segments by day."""
+    """What one LIST of events shows: what is wanted of the objects of their own, and the keys of segments by day.
+
+    `newest` is the time of the newest event, wanted or not, and `recent` are the keys from a moment before it on.
+    """
 
     entries: list[Entry]
     segments: dict[int, list[str]]
+    newest: float
+    recent: set[str]
 
-    def chosen(self, wanted: Filter) -> _Listing:
-        """The part of it that matters."""
-        days = {day: keys for day, keys in self.segments.items() if wanted.reaches(day)}
-        return _Listing([entry for entry in self.entries if wanted.fits(entry)], days)
+
+class _Recent:
+    """The keys of events from a moment before the newest on, while events are listed."""
+
+    def __init__(self, moment_before: Callable[[float], str]) -> None:
+        self.keys: set[str] = set()
+        self.newest = 0.0
+        self._moment_before = moment_before
+        self._most = _BATCH
+
+    def add(self, info: Info) -> None:
+        self.newest = max(self.newest, info.modified)
+        self.keys.add(info.key)
+        if len(self.keys) > self._most:
+            first = self._moment_before(self.newest)
+            self.keys = {key for key in self.keys if key > first}
+            self._most = max(_BATCH, 2 * len(self.keys))
 
 
 class Timeline:
@@ -90,10 +109,11 @@ class Timeline:
 
     def batches(self, wanted: Filter | None) -> Iterator[list[Entry]]:
         """All that happened, as it is read: a long history that was folded into segments need not fit into memory."""
-        listing = self._listing()
+        wanted = wanted or Filter()
+        listing = self._listing(wanted)
         if self._misses_segments(listing):
-            listing = self._listing()
-        return self._oldest_first(listing, wanted or Filter())
+            listing = self._listing(wanted)
+        return self._oldest_first(listing, wanted)
 
     def follow(self, wanted: Filter | None, limit: int | None) -> Iterator[list[Entry]]:
         """What happened, and then what happens, in batches as it appears, for ever."""
@@ -101,33 +121,39 @@ class Timeline:
         pace = self._project.store.pace()
         listing, entries = self._look(wanted, limit)
         yield entries
-        known = listing.entries
-        seen = {entry.key for entry in known}
-        newest = max((entry.modified for entry in known), default=0.0)
+        seen, newest = listing.recent, listing.newest
         while True:
             pace.sleep()
-            recent = self._listing(self._look_back(newest)).entries
-            fresh = [entry for entry in recent if entry.key not in seen]
-            seen = {entry.key for entry in recent}
-            newest = max([newest, *(entry.modified for entry in recent)])
-            if fresh:
+            listing = self._listing(wanted, after=self._look_back(newest))
+            fresh = _sorted(entry for entry in listing.entries if entry.key not in seen)
+            if listing.recent - seen:
                 pace.changed()
-                yield self._with_bodies(_sorted(entry for entry in fresh if wanted.fits(entry)))
+                yield self._with_bodies(fresh)
+            seen, newest = listing.recent, max(newest, listing.newest)
 
     # Objects of their own and segments, as one
 
-    def _listing(self, after: str | None = None) -> _Listing:
-        """Events from a key on. Segments are listed last, so an event that goes meanwhile is seen in its segment."""
+    def _listing(self, wanted: Filter, limit: int | None = None, after: str | None = None) -> _Listing:
+        """Events from a key on; with `limit`, the newest so many of those wanted. Segments are listed last, so an event
+        that goes meanwhile is seen in its segment."""
         layout = self._project.layout
-        found = _Listing([], {})
-        for info in self._project.store.list(layout.events(), after=after):
-            name = layout.event_of(info.key)
-            day = layout.event_segment_day(info.key)
-            if name is not None:
-                found.entries.append(Entry(info.key, name, info.modified))
-            elif day is not None:
-                found.segments.setdefault(day, []).append(info.key)
-        return found
+        segments: dict[int, list[str]] = {}
+        recent = _Recent(self._look_back)
+
+        def entries() -> Iterator[Entry]:
+            for info in self._project.store.list(layout.events(), after=after):
+                name = layout.event_of(info.key)
+                day = layout.event_segment_day(info.key)
+                if name is not None:
+                    recent.add(info)
+                    entry = Entry(info.key, name, info.modified)
+                    if wanted.fits(entry):
+                        yield entry
+                elif day is not None:
+                    segments.setdefault(day, []).append(info.key)
+
+        chosen = nlargest(limit, entries(), key=_order) if limit else list(entries())
+        return _Listing(chosen, segments, recent.newest, recent.keys)
 
     def _misses_segments(self, listing: _Listing) -> bool:
         """Whether the first segments ever may have been written too late for a listing. A folder is read in one go,
@@ -136,7 +162,7 @@ class Timeline:
 
     def _look(self, wanted: Filter, limit: int | None) -> tuple[_Listing, list[Entry]]:
         """A listing, and what is wanted of it."""
-        listing = self._listing()
+        listing = self._listing(wanted, limit)
         chosen, missed = both(
             self._project.store,
             partial(self._chosen, listing, wanted, limit),
@@ -151,7 +177,7 @@ class Timeline:
 
     def _newest(self, listing: _Listing, wanted: Filter, limit: int) -> list[Entry]:
         """The newest so many, reading no more days of segments than it takes."""
-        found = _sorted(entry for entry in listing.entries if wanted.fits(entry))[-limit:]
+        found = _sorted(listing.entries)
         for day in sorted(filter(wanted.reaches, listing.segments), reverse=True):
             if len(found) == limit and day_of(found[0].modified) > day:
                 break
@@ -161,7 +187,7 @@ class Timeline:
 
     def _oldest_first(self, listing: _Listing, wanted: Filter) -> Iterator[list[Entry]]:
         """All of them in batches; at a time, the segments of one day are in memory."""
-        left = {entry.key: entry for entry in _sorted(entry for entry in listing.entries if wanted.fits(entry))}
+        left = {entry.key: entry for entry in _sorted(listing.entries)}
         for day in sorted(filter(wanted.reaches, listing.segments)):
             folded = self._folded(listing.segments[day], wanted)
             due = {entry.key: entry for entry in takewhile(partial(_is_by, day), left.values())}
@@ -219,7 +245,11 @@ def _is_by(day: int, entry: Entry) -> bool:
 
 
 def _sorted(entries: Iterable[Entry]) -> list[Entry]:
-    return sorted(entries, key=lambda entry: (entry.modified, entry.key))
+    return sorted(entries, key=_order)
+
+
+def _order(entry: Entry) -> tuple[float, str]:
+    return entry.modified, entry.key
 
 
 def _with_body(entry: Entry, body: Event) -> Entry:

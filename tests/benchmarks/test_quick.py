@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import tables
+from benchmarks import paper, results, tables
 from tests.interop.conftest import peer_program
 from tests.support.servers import unavailable
 
@@ -38,8 +38,21 @@ def test_a_quick_run(part: str, tmp_path: Path) -> None:
     assert page == tables.page(tmp_path / "results")
 
 
-def test_the_committed_page_is_made_from_the_committed_numbers() -> None:
-    assert tables.page(ROOT / "benchmarks" / "results") == (ROOT / "docs" / "performance.md").read_text()
+def test_the_committed_pages_are_made_from_the_committed_numbers() -> None:
+    results = ROOT / "benchmarks" / "results"
+    assert tables.page(results) == (ROOT / "docs" / "performance.md").read_text()
+    assert paper.page(results) == (ROOT / "docs" / "at-scale.md").read_text()
+
+
+def test_what_is_carried_on_on_paper_adds_up() -> None:
+    waiters = results.read(ROOT / "benchmarks" / "results", "waiters")
+    one, many = (paper.parts_of_a_day(waiters, projects) for projects in (1, 100))
+    steps, looks, watching = one
+    assert one[steps] == many[steps]
+    assert one[watching] == many[watching]
+    assert one[looks]["LIST"] == 10_000 * 144 * 400
+    assert one[looks]["GET 200"] == 10_000 * 144 * 2 * 9_999
+    assert many[looks]["LIST"] == 10_000 * 144 * 4
 
 
 def test_an_unknown_part_is_refused() -> None:
