@@ -8,10 +8,12 @@
 # Another Python than python3:  make test PYTHON=python3.12
 # Options for pytest:           make test PYTEST_ARGS="-n 4 tests/support"
 # Some of the benchmarks:       make bench BENCH_ARGS="speed waiters"
+# Some of the long runs:        make soak SOAK_ARGS="linear races"
 
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2
 BENCH_ARGS ?=
+SOAK_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PEER := .venv-peer
@@ -33,7 +35,7 @@ lint: $(VENV)/.for-work
 	$(BIN)/lint-imports
 
 soak: $(VENV)/.for-work $(PEER)/.made
-	$(BIN)/python -m soak.run $(PYTEST_ARGS)
+	$(BIN)/python -m soak.run $(SOAK_ARGS) -- $(PYTEST_ARGS)
 
 bench: $(VENV)/.for-work $(PEER)/.made $(BENCH)/.made
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)

@@ -1,6 +1,6 @@
-"""Histories, races, faults, hosts and runs beside 0.2.x at full size. Figures: docs/soak.json, docs/soak.md.
+"""Histories, races, faults, hosts and work beside 0.2.x at full size. Figures: docs/soak.json, docs/soak.md.
 
-python -m soak.run [options for pytest]
+python -m soak.run [PART ...] [-- options for pytest]        parts: linear races faults hosts interop; without any, all
 """
 
 from __future__ import annotations
@@ -10,60 +10,83 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
 
 ROOT = Path(__file__).parents[1]
-TESTS = ("tests/linear", "tests/races", "tests/faults", "tests/hosts", "tests/interop")
+FIGURES = ROOT / "docs" / "soak.json"
+PAGE = ROOT / "docs" / "soak.md"
+PARTS = {
+    "linear": "Histories",
+    "races": "Races",
+    "faults": "Faults",
+    "hosts": "Hosts",
+    "interop": "Beside 0.2.x",
+}
+"""The folders of tests, each with its heading."""
+
+_HEAD = """\
+# Long runs
+
+Written by `make soak`. A part is written only if every test in it passed: each history has an order that explains it,
+each race one winner, nothing is lost, nothing applied twice. The same figures for programs: [soak.json](soak.json).
+What these tests are: [How the guarantees are tested](correctness.md).
+"""
 
 
-def main(options: Sequence[str]) -> int:
-    ran_on, began = machine.facts(), time.monotonic()
+def main(arguments: Sequence[str]) -> int:
+    parts = list(takewhile(lambda argument: argument != "--", arguments))
+    if unknown := set(parts) - PARTS.keys():
+        print(f"{', '.join(sorted(unknown))}: none of {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    failed = [part for part in parts or PARTS if not soak(part, arguments[len(parts) + 1 :])]
+    if failed:
+        print(f"not everything passed in {', '.join(failed)}: what is written of that is of before", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def soak(part: str, options: Sequence[str]) -> bool:
+    """Run a part and write what it measured. False when not every test passed."""
+    ran_on = machine.facts()
     with tempfile.TemporaryDirectory(prefix="tracecraft-soak-") as folder:
         figures = Path(folder, "figures.jsonl")
         environment = {**os.environ, "TRACECRAFT_SIZE": "full", "TRACECRAFT_FIGURES": str(figures)}
-        command = [sys.executable, "-m", "pytest", *TESTS, *options]
-        status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+        command = [sys.executable, "-m", "pytest", f"tests/{part}", *options]
+        if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
+            return False
         rows = [json.loads(line) for line in figures.read_text().splitlines()] if figures.exists() else []
-    if status:
-        print("not everything passed: docs/soak.md and docs/soak.json stay as they were", file=sys.stderr)
-        return status
-    minutes = round((time.monotonic() - began) / 60, 1)
-    report = {"schema": 2, "machine": ran_on, "minutes": minutes, "figures": rows}
-    (ROOT / "docs").mkdir(exist_ok=True)
-    (ROOT / "docs" / "soak.json").write_text(json.dumps(report, indent=2) + "\n")
-    (ROOT / "docs" / "soak.md").write_text(page(report))
-    return 0
+    record(part, {"machine": ran_on, "figures": sorted(rows, key=lambda row: (row["test"], row["store"]))})
+    return True
+
+
+def record(part: str, measured: Mapping[str, Any]) -> None:
+    """Put what a part measured beside what is known of the others."""
+    report: dict[str, Any] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {"schema": 2, "parts": {}}
+    report["parts"][part] = measured
+    FIGURES.write_text(json.dumps(report, indent=2) + "\n")
+    PAGE.write_text(page(report))
 
 
 def page(report: Mapping[str, Any]) -> str:
     """The report for people."""
-    lines = [
-        "# Long runs",
-        "",
-        "Written by `make soak`, which passes only if every test does: one winner in each race, nothing lost, nothing",
-        "applied twice. The same figures for programs: [soak.json](soak.json).",
-        "",
-        f"{machine.sentence(report['machine'])} It took {report['minutes']} minutes.",
-        "",
-        "| Test | Store | Figures | Seconds |",
-        "|---|---|---|---|",
-    ]
-    return "\n".join(lines + [row_of(row) for row in sorted_rows(report["figures"])]) + "\n"
+    known = [part for part in PARTS if part in report["parts"]]
+    return "\n".join([_HEAD, *(line for part in known for line in _section(part, report["parts"][part]))])
 
 
-def sorted_rows(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return sorted(rows, key=lambda row: (row["test"], row["store"]))
+def _section(part: str, measured: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"## {PARTS[part]}", "", machine.sentence(measured["machine"]), "")
+    yield from ("| Test | Store | Figures | Seconds |", "|---|---|---|---:|", *_rows(measured["figures"]), "")
 
 
-def row_of(row: Mapping[str, Any]) -> str:
-    counted = {name: value for name, value in row.items() if name not in ("test", "store", "seconds")}
-    shown = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in counted.items())
-    return f"| {row['test']} | {row['store']} | {shown} | {row.get('seconds', '')} |"
+def _rows(figures: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for row in figures:
+        counted = {name: value for name, value in row.items() if name not in ("test", "store", "seconds")}
+        shown = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in counted.items())
+        yield f"| {row['test']} | {row['store']} | {shown} | {row.get('seconds', '')} |"
 
 
 if __name__ == "__main__":
