@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import hosts
 from tests.support.gcs_double import google_double
@@ -25,6 +26,10 @@ from tests.support.runfolder import RunFolder
 from tests.support.s3 import remove_bucket
 from tests.support.servers import SERVERS, Endpoint, make_bucket, unavailable
 from tests.support.world import World
+
+# A busy machine may be slow at any moment, and no test is about time.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 _FOLDER = pytest.StashKey[RunFolder]()
 _TRUSTED = ["ministack", "ceph", *(["external"] if os.environ.get("TRACECRAFT_TEST_S3") else [])]

@@ -358,7 +358,7 @@ def true_histories(draw: st.DrawFn, most: int) -> tuple[Model, list[Operation]]:
     return model, history
 
 
-@settings(max_examples=200, deadline=None, database=None, derandomize=True)
+@settings(max_examples=200, database=None, derandomize=True)
 @given(true_histories(most=40))
 def test_what_a_model_did_is_accepted(drawn: tuple[Model, list[Operation]]) -> None:
     model, history = drawn
@@ -382,7 +382,7 @@ def altered_histories(draw: st.DrawFn) -> tuple[Model, list[Operation]]:
     return model, [changed if n == victim else operation for n, operation in enumerate(history)]
 
 
-@settings(max_examples=400, deadline=None, database=None, derandomize=True)
+@settings(max_examples=400, database=None, derandomize=True)
 @given(altered_histories())
 def test_the_verdict_on_altered_histories_is_that_of_trying_everything(
     drawn: tuple[Model, list[Operation]],
@@ -396,7 +396,7 @@ def test_altered_histories_are_often_wrong() -> None:
     """Else the test before this one would show little."""
     verdicts: list[Verdict] = []
 
-    @settings(max_examples=200, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=200, database=None, derandomize=True)
     @given(altered_histories())
     def collect(drawn: tuple[Model, list[Operation]]) -> None:
         verdicts.append(check(drawn[1], drawn[0]))

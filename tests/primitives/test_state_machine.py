@@ -175,7 +175,6 @@ TestSteps = StepMachine.TestCase
 TestSteps.settings = settings(
     max_examples=40,
     stateful_step_count=30,
-    deadline=None,
     database=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

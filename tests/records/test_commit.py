@@ -216,9 +216,7 @@ class Writers(RuleBasedStateMachine):
         assert set(added) <= self.won | self.unsure
 
 
-Writers.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
+Writers.TestCase.settings = settings(max_examples=150, stateful_step_count=25, suppress_health_check=list(HealthCheck))
 TestWriters = Writers.TestCase
 
 
