@@ -1,8 +1,8 @@
-"""The benchmarks: python -m benchmarks.run [speed] [waiters] [scale] [contention] [--quick] [--into FOLDER]
+"""The benchmarks: python -m benchmarks.run [speed] [waiters] [scale] [contention] [pages] [--quick] [--into FOLDER]
 
-Without names, all of them. Raw numbers go to benchmarks/results/, docs/performance.md and docs/at-scale.md are written
-from them. --quick tries everything at tiny sizes, and writes to a new folder instead, or to FOLDER; so does --into
-alone.
+Without names, all of them; `pages` only writes the pages anew. Raw numbers go to benchmarks/results/, and
+docs/performance.md and docs/at-scale.md are written from them. --quick tries everything at tiny sizes, and writes to a
+new folder instead, or to FOLDER; so does --into alone.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def _run(part: str, target: Target, *, quick: bool) -> None:
             scale.main(target.results, scale.QUICK if quick else scale.FULL)
         case "contention":
             contention.main(quick)
+        case "pages":
+            pass
     target.write_pages()
     print(f"{part} took {time.monotonic() - began:.0f} s", flush=True)
 
@@ -89,8 +91,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _part(text: str) -> str:
-    if text not in PARTS:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(PARTS)}")
+    if text not in (*PARTS, "pages"):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(PARTS)}, pages")
     return text
 
 

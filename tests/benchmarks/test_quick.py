@@ -58,7 +58,7 @@ def test_what_is_carried_on_on_paper_adds_up() -> None:
 def test_an_unknown_part_is_refused() -> None:
     done = run_benchmarks("sped")
     assert done.returncode == 2
-    assert "'sped' is none of speed, waiters, scale, contention" in done.stderr
+    assert "'sped' is none of speed, waiters, scale, contention, pages" in done.stderr
 
 
 def run_benchmarks(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
