@@ -25,7 +25,7 @@ ACTIVE_EVERY = 600.0
 
 _LOOKS_APART = 0.5
 """Seconds without a request that end one look: the shortest sleep between two is 0.9."""
-_LONGEST = 600.0
+_LONGEST = 1200.0
 
 
 @dataclass(frozen=True)
