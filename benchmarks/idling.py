@@ -52,8 +52,8 @@ def _ten_keys(project: Project) -> None:
 
 
 WATCHERS = (
-    Watcher("wait-for, 1 step", ("wait-for", "one"), _held_steps),
-    Watcher("wait-for, 3 steps", ("wait-for", "one", "two", "three"), _held_steps),
+    Watcher("wait-for, 1 step", ("wait-for", "--timeout", "1h", "one"), _held_steps),
+    Watcher("wait-for, 3 steps", ("wait-for", "--timeout", "1h", "one", "two", "three"), _held_steps),
     Watcher("inbox --watch", ("inbox", "--watch"), _a_message),
     Watcher("memory watch, 10 keys", ("memory", "watch"), _ten_keys),
     Watcher("log -f", ("log", "-f"), _held_steps),
