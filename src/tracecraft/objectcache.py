@@ -70,9 +70,7 @@ class ObjectCache:
     def _alone(self) -> Iterator[None]:
         """One process of this machine at a time reads what all of them want; who waited long reads along with it."""
         try:
-            lock = os.open(
-                self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-            )
+            lock = os.open(self._path.with_suffix(".lock"), _OPEN, 0o600)
         except OSError:
             yield
             return

@@ -208,9 +208,7 @@ class Timeline:
         gone = [entry for key, entry in unread.items() if key not in objects]
         folded = self._folded_since(gone) if gone else {}
         return [
-            msgspec.structs.replace(entry, body=bodies[entry.key].record)
-            if entry.key in bodies
-            else folded.get(entry.key, entry)
+            _with_body(entry, bodies[entry.key].record) if entry.key in bodies else folded.get(entry.key, entry)
             for entry in entries
         ]
 
