@@ -58,9 +58,13 @@ def s3rver_endpoint(pytestconfig: pytest.Config) -> Iterator[Endpoint]:
     yield from _serve("s3rver", pytestconfig)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def azurite_endpoint(pytestconfig: pytest.Config) -> Iterator[Endpoint]:
-    """Azure's protocol, decided correctly."""
+    """Azure's protocol, decided correctly.
+
+    A new one for each package of tests: ten minutes after its start Azurite collects what was overwritten, and answers
+    nobody meanwhile.
+    """
     yield from _serve("azurite", pytestconfig)
 
 
