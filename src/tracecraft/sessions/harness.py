@@ -20,7 +20,7 @@ Cursor = dict[str, Any]
 read it, so nothing secret may be in it and no checksum of what may hold secrets."""
 
 Bookmark = dict[str, Any]
-"""What this machine alone remembers of a stream beside the cursor, to recognise it again. It never leaves the machine."""
+"""What this machine alone remembers of a stream beside the cursor, to recognise it again. It never leaves it."""
 
 MAIN = ""
 """The name of a session's main stream."""

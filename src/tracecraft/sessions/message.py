@@ -54,8 +54,8 @@ class Spent(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Of several with one `key` the one with the largest output counts: harnesses write a call's usage again and again.
     With `running` the usage is the sum of everything so far under `key`. Where a transcript tells the same usage in
-    several ways, only the way with the highest `rank` counts. An empty `model` means the one last heard of. `cost` is in
-    US dollars as the harness or provider reports it, None where neither does.
+    several ways, only the way with the highest `rank` counts. An empty `model` means the one last heard of. `cost` is
+    in US dollars as the harness or provider reports it, None where neither does.
     """
 
     key: str
@@ -68,7 +68,7 @@ class Spent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class About(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Facts about the session; empty fields say nothing. Of several the later counts, but of titles first the higher rank."""
+    """Facts about the session; empty fields say nothing. The later counts, but of titles first the higher rank."""
 
     title: str = ""
     title_rank: int = 0
