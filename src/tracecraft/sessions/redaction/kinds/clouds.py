@@ -11,7 +11,7 @@ CLOUDS = (
     own(
         "aws-session-token",
         "fwogzxivyxdz iqojb3jpz2lu",
-        r"(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)(?:[A-Za-z0-9+/]|\\{1,3}/){100,}={0,2}",
+        r"(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)(?:[A-Za-z0-9+]|\\{0,3}/){100,}={0,2}",
         reach=4096,
         edges="blob",
     ),

@@ -9,7 +9,7 @@ _SLASH = r"\\{0,3}/"
 """JSON may escape it."""
 
 SERVICES = (
-    own("slack-token", "xoxb- xoxp- xoxa- xoxr- xoxs- xoxc-", r"xox[abprsc]-[0-9A-Za-z-]{20,250}", entropy=2.5),
+    own("slack-token", "xoxb- xoxp- xoxa- xoxr- xoxs- xoxc-", r"xox[abprsc]-(?:[0-9]-)?(?:[0-9]{9,14}-){1,3}[0-9A-Za-z]{20,64}"),
     own("slack-app-token", "xapp-", r"xapp-[0-9]-[A-Z0-9]{8,14}-[0-9]{10,15}-[0-9a-f]{64}"),
     own("slack-config-token", "xoxe- xoxe.", r"xoxe(?:\.xox[bp])?-[0-9]-[A-Za-z0-9]{100,250}"),
     own("slack-cookie", "xoxd-", r"xoxd-[A-Za-z0-9%+/=]{60,400}"),
@@ -52,7 +52,7 @@ SERVICES = (
     own("intercom-token", "dg9ro", r"dG9rO[A-Za-z0-9+/]{54,60}={0,2}", entropy=4.0, edges="blob"),
     own("hubspot-token", "pat-na1- pat-na2- pat-eu1- pat-ap1-", rf"pat-(?:na1|na2|eu1|ap1)-{_UUID}"),
     own("salesforce-token", "00d", r"00D[A-Za-z0-9]{12,15}![A-Za-z0-9_.]{80,120}"),
-    own("facebook-access-token", "eaa", r"EAA[A-Za-z0-9]{80,300}", entropy=4.0, edges="blob"),
+    own("facebook-access-token", "eaa", r"EAA[B-Za-z][A-Za-z0-9]{80,300}", entropy=4.0, edges="blob"),
     begun("dropbox-short-token", "sl.", r"sl\.(?:u\.)?[A-Za-z0-9_-]{130,1000}", reach=1100),
     own("stripe-secret-key", "sk_live_ sk_test_", r"sk_(?:live|test)_[A-Za-z0-9]{20,250}"),
     own("stripe-restricted-key", "rk_live_ rk_test_", r"rk_(?:live|test)_[A-Za-z0-9]{20,250}"),

@@ -14,7 +14,7 @@ _IN_A_STRING = r"(?:[^\"\\-]|\\[\s\S]|-(?:[^\"\\-]|\\[\s\S]))"
 """Escapes are taken whole, so that the quote that ends a string is never taken for one within. No two dashes."""
 _LINE_NUMBER = r"[0-9]{1,6}(?:\xe2\x86\x92|\t|\\{1,7}t|[|:])"
 _BETWEEN_LINES = rf"(?:\\{{1,7}}[nrt]|\s|{_LINE_NUMBER}|[>|+,]|\\(?:\\\\){{0,3}}[\"']|')"
-_SPACE = r"(?:[ \t]|\\{1,7}[nrt])"
+_SPACE = r"(?:\s|\\{1,7}[nrt])"
 
 PEM_REACH = 64 * 1024
 
@@ -28,6 +28,7 @@ STRUCTURES = (
         entropy=0.0,
         edges="none",
         check="pem",
+        lines=True,
     ),
     own(
         "putty-private-key",
@@ -35,6 +36,7 @@ STRUCTURES = (
         r"Private-Lines: [0-9]{1,3}(?P<secret>(?:(?:\\{1,7}[nr]|\s){1,4}[A-Za-z0-9+/=]{16,64})+)",
         reach=16384,
         edges="none",
+        lines=True,
     ),
     own(
         "jwt", "eyj", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}", reach=16384, check="jwt"
@@ -83,7 +85,7 @@ STRUCTURES = (
     own(
         "sshpass-password",
         "sshpass",
-        rf"sshpass {1,4}-p {0,4}(?:{QUOTE})?(?P<secret>[^\s\"'\\$<>{{}}\[\]`]{{6,200}})",
+        rf"sshpass {{1,4}}-p {{0,4}}(?:{QUOTE})?(?P<secret>[^\s\"'\\$<>{{}}\[\]`]{{6,200}})",
         entropy=0.0,
         check="password",
     ),
@@ -102,7 +104,7 @@ STRUCTURES = (
         rf"{_SPACE}{{1,8}}password{_SPACE}{{1,8}}(?P<secret>[^\s\"'\\\[\]]{{4,200}})",
         reach=1000,
         entropy=0.0,
-        check="placeholder",
+        lines=True,
     ),
     own(
         "kubernetes-client-key",
@@ -116,13 +118,12 @@ STRUCTURES = (
     own("django-secret-key", "django-insecure-", r"django-insecure-(?P<secret>[^\s\"'\\]{50})"),
     own("otp-secret", "otpauth://", r"otpauth://[a-z]{4}/[^\s\"'\\\[\]]{1,200}?secret=(?P<secret>[A-Z2-7]{16,64})"),
     own("express-session-cookie", "connect.sid=", r"connect\.sid=(?P<secret>s(?:%3A|:)[A-Za-z0-9_-]{20,64}\.[A-Za-z0-9%+/]{30,80})"),
-    own("bcrypt-hash", "$2a$ $2b$ $2y$", r"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}", edges="right"),
-    own("crypt-hash", "$5$ $6$ $y$", r"\$(?:5|6|y)\$(?:rounds=[0-9]{1,9}\$|[./A-Za-z0-9]{1,8}\$)?[./A-Za-z0-9]{1,32}\$[./A-Za-z0-9]{43,86}", edges="right"),
+    own("bcrypt-hash", "$2a$ $2b$ $2y$", r"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}"),
+    own("crypt-hash", "$5$ $6$ $y$", r"\$(?:5|6|y)\$(?:rounds=[0-9]{1,9}\$|[./A-Za-z0-9]{1,8}\$)?[./A-Za-z0-9]{1,32}\$[./A-Za-z0-9]{43,86}"),
     own(
         "argon2-hash",
         "$argon2",
         r"\$argon2(?:id|i|d)\$v=[0-9]{1,3}\$m=[0-9]{1,8},t=[0-9]{1,4},p=[0-9]{1,4}\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{22,128}",
-        edges="right",
     ),
     own(
         "seed-phrase",
