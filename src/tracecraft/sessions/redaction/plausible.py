@@ -29,7 +29,7 @@ _EVERYDAY = re.compile(
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ATTRIBUTE = re.compile(rb"[A-Za-z_$][A-Za-z_0-9]{0,40}(?:\??\.[A-Za-z_$][A-Za-z_0-9]{0,40})+")
 _HUMPED = re.compile(rb"(?=[A-Za-z]*[0-9]?[A-Za-z]*\Z)[A-Za-z0-9]*[a-z][A-Z][a-z][A-Za-z0-9]*")
-_PATH = re.compile(rb"^(?:[.~]{0,2}/|[A-Za-z]:\\|\w{1,20}://)|\.[a-z]{2,4}$")
+_PATH = re.compile(rb"^(?:arn:|[.~]{0,2}/|[A-Za-z]:\\|\w{1,20}://)|\.[a-z]{2,4}$")
 _TEMPLATE = re.compile(rb"\(\)|\(\?|\)[;.]|\}\}|^[$:%@{<&!]")
 _LETTERS = re.compile(rb"[A-Za-z]{2,}")
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/=]{40,}")
@@ -86,7 +86,7 @@ def _says_where(secret: bytes) -> bool:
     """Whether this is a path or the name of a resource. Base64 may begin with a slash too, but not with words."""
     if secret.startswith(b"/") and wordiness(secret) < 0.4:
         return False
-    return secret.startswith(b"arn:") or _PATH.search(secret) is not None
+    return _PATH.search(secret) is not None
 
 
 def _kind(byte: int) -> str:
