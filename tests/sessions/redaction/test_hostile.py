@@ -28,7 +28,7 @@ def test_eight_megabytes_of_what_begins_a_token() -> None:
     _run("-m", "tests.sessions.redaction.hostile", "prefixes of tokens", str(8 * MEGABYTE))
 
 
-_LONG_LINE = """
+LONG_LINE = """
 import random, resource, sys
 from collections import Counter
 from tracecraft.sessions.redaction import KnownSecret, Redactor
@@ -52,7 +52,7 @@ print(counts["anthropic-api-key"], peak() - before)
 
 
 def test_a_line_of_64_megabytes_takes_little_memory() -> None:
-    found, kibibytes = map(int, _run("-c", _LONG_LINE).split())
+    found, kibibytes = map(int, _run("-c", LONG_LINE).split())
     assert found == 1040
     assert kibibytes < 16 * 1024
 
