@@ -34,15 +34,14 @@ class _Known(NamedTuple):
 
 
 class _Tried:
-    """What is tried where a keyword of `size` bytes was found."""
+    """What is tried where a keyword was found: rules with their order and the keyword's lead, known values."""
 
-    __slots__ = ("known", "named", "rules", "size")
+    __slots__ = ("known", "named", "rules")
 
     def __init__(self) -> None:
         self.rules: list[tuple[int, int, Rule]] = []
         self.named: list[tuple[int, Rule]] = []
         self.known: list[_Known] = []
-        self.size = 0
 
 
 class _Found(NamedTuple):
@@ -80,9 +79,7 @@ class Redactor:
                 self._ahead = max(self._ahead, len(form.text) + marks.REACH)
         self._keywords = sorted(tried)
         self._at = [tried[keyword] for keyword in self._keywords]
-        for keyword, at in zip(self._keywords, self._at, strict=True):
-            at.size = len(keyword)
-        self._longest = max(at.size for at in self._at)
+        self._longest = max(map(len, self._keywords))
 
     @property
     def ruleset(self) -> str:
@@ -124,7 +121,7 @@ class Redactor:
                 span = matching.secret_at(rule, data, at + lead, in_json)
                 if span is not None:
                     yield _Found(span[0], order, span[1], rule.name)
-            if tried.named and matching.names_a_secret(data, at + tried.size):
+            if tried.named and matching.names_a_secret(data, at + len(self._keywords[number])):
                 for order, rule in tried.named:
                     span = matching.secret_at(rule, data, at, in_json)
                     if span is not None:

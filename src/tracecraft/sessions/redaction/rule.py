@@ -32,7 +32,8 @@ class Rule(NamedTuple):
     on both sides), `blob` (`+` and `/` before it as well: the prefix may occur within base64), `right` (only what
     follows) or `none`. `entropy` is the least Shannon entropy in bits a byte, `check` a further test, by its name in
     `plausible`. What matches `unless` right before the keyword makes it something else. In plain text the shape sees
-    more than one line where `lines` says so. The shape of a `named` rule is, after the name, that of NAME_GOES_ON first.
+    more than one line where `lines` says so. The shape of a `named` rule begins, after the name of the
+    service, with NAME_GOES_ON.
     """
 
     name: str
