@@ -29,7 +29,8 @@ _EVERYDAY = re.compile(
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ATTRIBUTE = re.compile(rb"[A-Za-z_$][A-Za-z_0-9]{0,40}(?:\??\.[A-Za-z_$][A-Za-z_0-9]{0,40})+")
 _HUMPED = re.compile(rb"(?=[A-Za-z]*[0-9]?[A-Za-z]*\Z)[A-Za-z0-9]*[a-z][A-Z][a-z][A-Za-z0-9]*")
-_PATH = re.compile(rb"^(?:arn:|[.~]{0,2}/|[A-Za-z]:\\|\w{1,20}://)|\.[a-z]{2,4}$")
+_PLACE = re.compile(rb"^(?:arn:|[.~]{1,2}/|[A-Za-z]:\\|\w{1,20}://)")
+_PATH = re.compile(rb"^/|\.[a-z]{2,4}$")
 _TEMPLATE = re.compile(rb"\(\)|\(\?|\)[;.]|\}\}|^[$:%@{<&!]")
 _LETTERS = re.compile(rb"[A-Za-z]{2,}")
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/=]{40,}")
@@ -83,10 +84,10 @@ def looks_random(secret: bytes) -> bool:
 
 
 def _says_where(secret: bytes) -> bool:
-    """Whether this is a path or the name of a resource. Base64 may begin with a slash too, but not with words."""
-    if secret.startswith(b"/") and wordiness(secret) < 0.4:
-        return False
-    return _PATH.search(secret) is not None
+    """Whether this is a path or the name of a resource. What is random may begin or end like one, but has no words."""
+    if _PLACE.search(secret):
+        return True
+    return _PATH.search(secret) is not None and wordiness(secret) >= 0.4
 
 
 def _kind(byte: int) -> str:
@@ -105,7 +106,7 @@ def _turns(kinds: list[str]) -> int:
 
 def _password(secret: bytes) -> bool:
     """At least eight, letters with digits or signs, and neither code nor one that is made up for an example."""
-    if len(secret) < 8 or everyday(secret) or _TEMPLATE.search(secret) or _PATH.search(secret):
+    if len(secret) < 8 or everyday(secret) or _TEMPLATE.search(secret) or _says_where(secret):
         return False
     if _ATTRIBUTE.fullmatch(secret) or _UUID.fullmatch(secret) or re.search(rb"/\w+/|::|=>|==", secret):
         return False
