@@ -32,6 +32,7 @@ _HEADER_BYTES = 20
 _LOG_MODE = b"\x02\x02"
 _PLAIN_MODE = b"\x01\x01"
 _JSON = msgspec.json.Decoder(msgspec.Raw)
+_ENCODER = msgspec.json.Encoder()
 
 Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """A number that SQLite can hold."""
@@ -170,7 +171,7 @@ def line(table: str, row: Mapping[str, Any], *, json: Iterable[str] = (), **more
         for name, value in row.items()
         if value is not None
     }
-    return msgspec.json.encode({"table": table, "row": columns, **more}) + b"\n"
+    return _ENCODER.encode_lines([{"table": table, "row": columns, **more}])
 
 
 def chosen(row: Mapping[str, Any], columns: Iterable[str]) -> dict[str, Any]:
