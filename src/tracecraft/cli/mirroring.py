@@ -11,7 +11,7 @@ import click
 from tracecraft.cli.face import DURATION, Face, command
 from tracecraft.cli.output import one_line, print_line
 from tracecraft.errors import UsageError
-from tracecraft.sessions.following import INTERVAL, Follower
+from tracecraft.sessions.follower import INTERVAL, Follower
 from tracecraft.sessions.harness import Found
 from tracecraft.sessions.locating import Wanted, locate, this_machine
 from tracecraft.sessions.mirror import Flushed, SessionMirror
@@ -144,11 +144,10 @@ def _line(found: Found, flushed: Flushed) -> str:
     if not flushed:
         return f"{who}: nothing new"
     hidden = ", ".join(f"{rule} {count}" for rule, count in sorted(flushed.redactions.items()))
+    redacted = f"; redacted: {one_line(hidden)}" if hidden else ""
     anew = "; its source was rewritten and is mirrored anew" if flushed.anew else ""
     parts = "1 part" if flushed.parts == 1 else f"{flushed.parts} parts"
-    return (
-        f"{who}: {flushed.source_bytes} bytes in {parts}" + (f"; redacted: {one_line(hidden)}" if hidden else "") + anew
-    )
+    return f"{who}: {flushed.source_bytes} bytes in {parts}{redacted}{anew}"
 
 
 def _document(found: Found, flushed: Flushed) -> dict[str, Any]:
