@@ -34,6 +34,24 @@ def with_fields(*names: str, inner: st.SearchStrategy[Any] = anything) -> st.Sea
     return st.fixed_dictionaries({}, optional=dict.fromkeys(names, inner | anything))
 
 
+_blocks = st.lists(with_fields("type", "text", "thinking", "id", "name", "arguments"), max_size=3)
+_pi_message = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "assistant", "toolResult", "bashExecution", "custom", "system"]) | anything},
+    optional={
+        "content": _blocks | anything,
+        "usage": with_fields("input", "output", "cacheRead", "cost") | anything,
+        **dict.fromkeys(("model", "errorMessage", "isError", "toolName", "exitCode", "timestamp", "command"), anything),
+    },
+)
+events_of_pi = st.fixed_dictionaries(
+    {"type": st.sampled_from(["message", "session", "model_change", "session_info", "compaction", "custom_message"])},
+    optional={
+        "message": _pi_message | anything,
+        **dict.fromkeys(("id", "timestamp", "cwd", "version", "parentSession", "modelId", "summary", "name"), anything),
+    },
+)
+"""Events of Pi whose fields hold anything."""
+
 _HERMES = (
     *("id", "title", "cwd", "git_branch", "model", "parent_session_id", "started_at", "input_tokens", "output_tokens"),
     *("actual_cost_usd", "estimated_cost_usd", "cost_status", "role", "content", "tool_calls", "tool_call_id"),
