@@ -164,14 +164,19 @@ def embedded(value: Any) -> Any:
     return msgspec.Raw(value.replace(b"\r", b" ").replace(b"\n", b" "))
 
 
-def line(table: str, row: Mapping[str, Any], *, json: Iterable[str] = (), **more: Any) -> bytes:
-    """A row as a line: `{"table": ..., "row": {...}}`, without its empty columns, with those in `json` embedded."""
+def exported(table: str, row: Mapping[str, Any], *, json: Iterable[str] = ()) -> dict[str, Any]:
+    """A row as `{"table": ..., "row": {...}}`, without its empty columns, with the JSON of those in `json` embedded."""
     columns = {
         name: embedded(value) if name in json else decoded(value) if isinstance(value, bytes) else value
         for name, value in row.items()
         if value is not None
     }
-    return _ENCODER.encode_lines([{"table": table, "row": columns, **more}])
+    return {"table": table, "row": columns}
+
+
+def line(table: str, row: Mapping[str, Any], *, json: Iterable[str] = (), **more: Any) -> bytes:
+    """A row as a line of JSON, with what else is to be told of it."""
+    return _ENCODER.encode_lines([{**exported(table, row, json=json), **more}])
 
 
 def chosen(row: Mapping[str, Any], columns: Iterable[str]) -> dict[str, Any]:

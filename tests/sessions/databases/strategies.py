@@ -67,3 +67,46 @@ def rows_of(*tables: str) -> st.SearchStrategy[dict[str, Any]]:
         optional={name: anything | parts for name in _HERMES if name != "role"},
     )
     return st.fixed_dictionaries({"table": st.sampled_from(tables), "row": row | anything})
+
+
+_opencode_part = st.fixed_dictionaries(
+    {"type": st.sampled_from(["text", "reasoning", "tool"]) | anything},
+    optional={
+        "state": with_fields("status", "input", "output", "metadata", "time", inner=st.just("completed") | anything),
+        "time": with_fields("start", "end"),
+        **dict.fromkeys(("text", "tool", "callID", "synthetic"), anything),
+    },
+)
+_opencode_message = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "assistant"]) | anything},
+    optional={
+        "tokens": with_fields("input", "output", "reasoning", "cache") | anything,
+        "time": with_fields("created", "completed"),
+        **dict.fromkeys(("id", "modelID", "cost", "error", "path", "title", "directory", "model", "version"), anything),
+    },
+)
+_opencode_event = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(
+            ["session.created.1", "session.updated.1", "message.updated.1", "message.part.updated.1"]
+        )
+    },
+    optional={
+        "data": st.fixed_dictionaries(
+            {}, optional={"info": _opencode_message | anything, "part": _opencode_part | anything, "time": anything}
+        ),
+    },
+)
+lines_of_opencode = (
+    st.fixed_dictionaries({"table": st.just("event"), "row": _opencode_event | anything}, optional={"role": anything})
+    | st.fixed_dictionaries({"table": st.just("session"), "row": _opencode_message | anything})
+    | st.fixed_dictionaries(
+        {
+            "table": st.just("message"),
+            "row": st.fixed_dictionaries({"data": _opencode_message | anything}, optional={"id": anything}) | anything,
+            "parts": st.lists(st.fixed_dictionaries({"data": _opencode_part | anything}) | anything, max_size=3)
+            | anything,
+        }
+    )
+)
+"""Lines of OpenCode whose fields hold anything."""

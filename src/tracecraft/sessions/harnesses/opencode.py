@@ -16,7 +16,7 @@ from tracecraft.sessions.harness import Batch, Cursor, Found, Machine, Restarted
 from tracecraft.sessions.harnesses import fields, opencode_tree
 from tracecraft.sessions.harnesses.opencode_messages import Read, Stored, about, behind, failure, finished, said, spent
 from tracecraft.sessions.message import About, Entry
-from tracecraft.sessions.rows import Database, Number, RowHarness, chosen, decoded, line, opened, place
+from tracecraft.sessions.rows import Database, Number, RowHarness, chosen, decoded, exported, line, opened, place
 
 _SESSION = (
     *("id", "project_id", "parent_id", "slug", "directory", "path", "title", "version", "agent", "model", "cost"),
@@ -174,8 +174,8 @@ def _messages(database: Database, session_id: str, read: Read | None) -> Iterato
 
 
 def _message_line(row: dict[str, Any], parts: Iterable[dict[str, Any]]) -> bytes:
-    """A message with its parts, each as the line of a row would be."""
-    return line("message", row, json=["data"], parts=[msgspec.Raw(line("part", part, json=["data"])) for part in parts])
+    """A message with its parts."""
+    return line("message", row, json=["data"], parts=[exported("part", part, json=["data"]) for part in parts])
 
 
 def _data(row: dict[str, Any]) -> dict[str, Any]:
