@@ -62,7 +62,7 @@ class OpenCodeDatabase:
     def session(self, session_id: str = "s1", cwd: str = "/work/shop", **columns: Any) -> None:
         at = self._tick()
         model = {"id": "m-0", "providerID": "mock"}
-        row = {
+        row: dict[str, Any] = {
             "project_id": "p",
             "slug": "neon-wolf",
             "directory": cwd,
@@ -97,7 +97,7 @@ class OpenCodeDatabase:
 
     def part(self, part_id: str, message_id: str, session_id: str = "s1", **data: Any) -> None:
         at = self._tick()
-        row = {
+        row: dict[str, Any] = {
             "id": part_id,
             "message_id": message_id,
             "session_id": session_id,
