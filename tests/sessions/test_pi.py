@@ -97,7 +97,7 @@ AT = "2026-11-20T10:41:07.000Z"
 @pytest.mark.parametrize(
     ("record", "entry"),
     [
-        (event("session_info", 7, name="Tea"), About(title="Tea", title_rank=1, at=AT)),
+        (event("session_info", 7, name="Tea"), About(title="Tea", at=AT)),
         (event("model_change", 7, modelId="m-2"), About(model="m-2", at=AT)),
         (event("compaction", 7, summary="so far"), Message("user", "so far", injected=True, at=AT)),
         (event("branch_summary", 7, summary="so far"), Message("user", "so far", injected=True, at=AT)),

@@ -19,6 +19,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from tracecraft.sessions.harness import MAIN, Batch, Bookmark, Cursor, Found, Machine, Restarted, Source
+from tracecraft.sessions.lines import below
 from tracecraft.sessions.message import Entry
 
 BATCH = 8 * 1024 * 1024
@@ -232,6 +233,10 @@ class RowHarness(ABC):
     def recognises(self, source: Source, cursor: Cursor, bookmark: Bookmark | None) -> bool | None:
         return True
 
+    def read_again(self, source: Source, start: int, end: int) -> Iterator[bytes]:
+        """Rows have no place in bytes. It is never asked for, as every cursor is recognised."""
+        raise Restarted("rows of a database are read by their cursor alone")
+
     def process(self, machine: Machine, found: Found) -> int | None:
         return None
 
@@ -239,4 +244,4 @@ class RowHarness(ABC):
         return None
 
     def stream_path(self, main: Path, stream: str) -> Path:
-        return main.parent / stream
+        return main if stream == MAIN else below(main.parent, stream)
