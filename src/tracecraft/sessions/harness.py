@@ -66,13 +66,15 @@ class Batch(msgspec.Struct):
 
     The `chunks` together are `size` bytes of whole lines, each line with its newline (a `whole` source's last line may
     lack it). They are read while they are iterated, once, so that a batch of any size is never in memory. `cursor` is
-    where the next batch begins; `more` tells that it is known to be there already.
+    where the next batch begins; `more` tells that it is known to be there already. `bookmark`, where it is given, is
+    the one for that cursor, made of what was read and not of what may have come in its place since.
     """
 
     chunks: Iterable[bytes]
     size: int
     cursor: Cursor
     more: bool = False
+    bookmark: Bookmark | None = None
 
 
 class Restarted(Exception):
