@@ -11,7 +11,7 @@ import click
 from tracecraft.cli.face import DURATION, Face, command
 from tracecraft.cli.output import one_line, print_line
 from tracecraft.errors import UsageError
-from tracecraft.sessions.follower import INTERVAL, Follower
+from tracecraft.sessions.mirrorer import INTERVAL, Mirrorer
 from tracecraft.sessions.harness import Found
 from tracecraft.sessions.locating import Wanted, locate, this_machine
 from tracecraft.sessions.mirror import Flushed, SessionMirror
@@ -88,9 +88,9 @@ def stop(face: Face, session_id: str) -> None:
       tracecraft session stop 7505c804
     """
     from tracecraft.sessions.ending import end
-    from tracecraft.sessions.finding import find
+    from tracecraft.sessions.finding import Sessions
 
-    ended = end(face.project, find(face.project, session_id)).record
+    ended = end(face.project, Sessions(face.project).find(session_id)).record
     face.show(
         {"harness": ended.harness, "session_id": ended.session_id, "ended_at": ended.ended_at},
         f"{one_line(ended.harness)} {one_line(ended.session_id)} has ended; mirroring it again takes that back",
@@ -132,9 +132,9 @@ def _follow(face: Face, wanted: Wanted, redactor: Redactor, interval: float, lea
         face.show(_document(found, flushed), _line(found, flushed))
 
     halt = Stop()
-    follower = Follower(face.project, wanted, this_machine(), redactor, interval=interval, least=least, on_flush=tell)
+    mirrorer = Mirrorer(face.project, wanted, this_machine(), redactor, interval=interval, least=least, on_flush=tell)
     with halt.on_signals():
-        follower.run(halt)
+        mirrorer.run(halt)
     if not face.json:
         print_line("stopped; everything that was written is mirrored")
 

@@ -68,7 +68,7 @@ class Generation(Record, omit_defaults=False):
 
 
 class Manifest(Versioned, omit_defaults=False):
-    """`meta.json` of a session.
+    """`meta.json` of a session. 0.2.x writes null for a folder or agent that it does not know.
 
     A manifest with `deleted_at` stays behind of a session that was deleted, so that no mirrorer brings it back.
     """
@@ -77,8 +77,8 @@ class Manifest(Versioned, omit_defaults=False):
     harness: str = ""
     session_id: str = ""
     source_path: str = ""
-    cwd: str = ""
-    agent_id: str = ""
+    cwd: str | None = ""
+    agent_id: str | None = ""
     started_at: str = ""
     last_uploaded_at: str | None = None
     ended_at: str | None = None
@@ -104,15 +104,19 @@ class Manifest(Versioned, omit_defaults=False):
         return sorted(names)
 
     def current(self, stream: str) -> Generation | None:
-        """The generation that a stream consists of now: its newest one of which nothing is missing."""
-        whole = [known for known in self.generations if known.stream == stream and self.is_complete(known)]
-        return max(whole, key=lambda known: known.g, default=None)
+        """The generation that a stream consists of now: its newest one of which nothing is missing.
+
+        Where something is missing of every one, the newest: what is left of it can be read.
+        """
+        known = [made for made in self.generations if made.stream == stream]
+        return max(known, key=lambda made: (self.is_complete(made), made.g), default=None)
 
     def latest(self, stream: str) -> Sequence[Part]:
-        """The parts that make up a stream now, or what 0.2.x wrote of it where it wrote last."""
+        """The parts that make up a stream now: of its generation, or what 0.2.x wrote if it wrote last or has more."""
         newest = self.current(stream)
-        if stream == MAIN and (newest is None or self.last_by_02):
-            return self.parts_of(None)
+        by_02 = self.parts_of(None) if stream == MAIN else []
+        if by_02 and (newest is None or self.last_by_02 or not self.is_complete(newest)):
+            return by_02
         return self.parts_of(newest.g) if newest else []
 
     @property

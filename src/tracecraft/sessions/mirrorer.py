@@ -61,7 +61,7 @@ class _Followed:
         return self.mirror.found
 
 
-class Follower:
+class Mirrorer:
     """Mirrors the wanted sessions until it is told to stop. `on_flush` hears of every flush that mirrored something."""
 
     def __init__(
