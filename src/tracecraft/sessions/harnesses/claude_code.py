@@ -71,7 +71,7 @@ class ClaudeCode(LineHarness):
         folder = root / "projects" / (_chosen_name(machine) or _folder_name(_real(cwd)))
         if not folder.is_dir():
             folder = next(_named(root, machine, cwd), folder)
-        return below(folder, f"{session_id}.jsonl")
+        return folder / f"{layout.segment('session', session_id)}.jsonl"
 
     def stream_path(self, main: Path, stream: str) -> Path:
         if stream.startswith(_AGENT) and "/" not in stream:
