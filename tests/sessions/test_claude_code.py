@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from tests.sessions.transcripts.claude import CWD, SESSION, claude_lines, folder_name, write_claude
 from tracecraft.errors import UsageError
-from tracecraft.sessions.harness import Found, Machine
+from tracecraft.sessions.harness import Found, Harness, Machine
 from tracecraft.sessions.harnesses.claude_code import ClaudeCode, _base36, _checksum, _folder_name
 from tracecraft.sessions.message import About, Message, Spent, ToolCall, Usage
 from tracecraft.sessions.registry import harness
 
-CLAUDE = ClaudeCode()
+CLAUDE: Harness = ClaudeCode()
 AT = "2026-02-09T06:41:12.734Z"
 
 JSON = st.recursive(
@@ -172,9 +172,11 @@ class TestSources:
         assert CLAUDE.stream_path(main, "agent-1.jsonl") == agent
         assert [source.stream for source in CLAUDE.sources(found["t"])] == [""]
 
-    def test_an_agent_file_that_is_replaced_is_asked_again(self, tmp_path: Path) -> None:
+    def test_an_agent_file_is_asked_until_it_tells_and_again_when_it_is_replaced(self, tmp_path: Path) -> None:
         put(tmp_path, "/a", "s", {"sessionId": "s"})
-        agent = put(tmp_path, "/a", "agent-1", {"sessionId": "gone"})
+        agent = put(tmp_path, "/a", "agent-1")
+        assert len(CLAUDE.sources(only(on(tmp_path)))) == 1
+        agent.write_text('{"sessionId":"gone"}\n')
         assert len(CLAUDE.sources(only(on(tmp_path)))) == 1
         other = agent.with_name("other")
         other.write_text('{"sessionId":"s"}\n')

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sessions.transcripts.codex import BEGUN, SESSION, codex_lines, rollout_name, thread_id, write_codex
-from tracecraft.sessions.harness import Found, Machine
+from tracecraft.sessions.harness import Found, Harness, Machine
 from tracecraft.sessions.harnesses.codex import Codex
 from tracecraft.sessions.message import About, Message, Spent, ToolCall, Usage
 from tracecraft.sessions.registry import harness
@@ -25,7 +25,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-CODEX = Codex()
+CODEX: Harness = Codex()
 AT = "2026-11-20T10:29:15.926Z"
 
 JSON = st.recursive(
