@@ -41,7 +41,13 @@ _PIECES = [
     *["\\", '"', "'", "`", "\n", "\r", "\t", "\x00", "\x1b[1m", " ", "=", ":", "/", "+", "-", "_", ".", ",", "%3D", "\\n", "\\u00e9", "é", "→"],
     *["u00e9", "n", "r", "a", "Z", "0", "123456", "xxxxxxxx", "example", "abcdEFGH1234", "true", "null", "1e9"],
 ]  # fmt: skip
-_TEXTS = st.lists(st.sampled_from(_PIECES) | st.text(max_size=6), max_size=12).map("".join)
+
+
+def _piece(number: int) -> str:
+    return _PIECES[number]
+
+
+_TEXTS = st.lists(st.integers(0, len(_PIECES) - 1).map(_piece) | st.text(max_size=6), max_size=12).map("".join)
 _VALUES = st.recursive(
     _TEXTS | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False),
     lambda inner: st.lists(inner, max_size=3)

@@ -42,7 +42,7 @@ SERVICES = (
     own("sendgrid-key", "sg.", r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
     begun("mailgun-key", "key-", r"key-[0-9a-f]{32}"),
     own(
-        "mailchimp-key", "-us1 -us2 -us3 -us4 -us5 -us6 -us7 -us8 -us9", r"[0-9a-f]{32}-us[0-9]{1,2}", back=32
+        "mailchimp-key", "-us1 -us2 -us3 -us4 -us5 -us6 -us7 -us8 -us9", r"[0-9a-f]{32}-us[1-9][0-9]?", back=32
     ),
     own("brevo-key", "xkeysib- xsmtpsib-", r"x(?:key|smtp)sib-[0-9a-f]{64}-[A-Za-z0-9]{16}"),
     own("resend-key", "re_", r"re_[A-Za-z0-9]{8}_[A-Za-z0-9]{24}", entropy=3.5),

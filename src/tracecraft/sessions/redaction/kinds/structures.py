@@ -128,6 +128,6 @@ STRUCTURES = (
     own(
         "seed-phrase",
         "mnemonic seed_phrase seedphrase recovery_phrase",
-        rf"(?i:mnemonic|seed_?phrase|recovery_phrase){SEPARATOR}(?P<secret>(?:[a-z]{{3,8}} ){{11,23}}[a-z]{{3,8}})",
+        rf"(?i:mnemonic|seed_?phrase|recovery_phrase){SEPARATOR}(?P<secret>(?:[a-z]{{3,8}} ){{11,23}}[a-z]{{3,8}})(?:[\"'\\,.;)]|$)",
     ),
 )
