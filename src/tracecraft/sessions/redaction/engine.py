@@ -1,0 +1,179 @@
+"""Secrets out of a stream of lines, in bounded memory and in time linear in its length.
+
+The stream goes through a window of a few hundred kilobytes. In it keywords are found, at each keyword its rules are
+tried, and what they found is replaced. Whether there is a secret at a keyword is a question of a bounded number of bytes
+around it in its own line, and the window always has those, so it does not matter where it was cut. Secrets that overlap
+become one mark, which is named after the first of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from tracecraft.sessions.redaction import finders, marks, matching
+from tracecraft.sessions.redaction.forms import forms
+from tracecraft.sessions.redaction.known import KnownSecret
+from tracecraft.sessions.redaction.rule import Rule
+from tracecraft.sessions.redaction.rules import RULES, RULESET
+
+SEGMENT = 256 * 1024
+"""Bytes that are looked at in one go."""
+_LOOKED_FOR = 48
+"""Bytes of a known secret that are its keyword; the rest is compared then."""
+
+
+class _Known(NamedTuple):
+    """A form of a known secret. `raw` ones occur in plain text only."""
+
+    name: str
+    text: bytes
+    raw: bool
+
+
+class _Found(NamedTuple):
+    """A secret in the window. Of several that begin at one place the lowest `order` gives the name."""
+
+    start: int
+    order: int
+    end: int
+    name: str
+
+
+class Redactor:
+    """Replaces secrets by `[REDACTED:name]`.
+
+    `ruleset` names the rules: their version and a checksum of them. `known` are exact values to replace besides, under
+    their own names. `engine` is `aho-corasick` or `hyperscan` (see `finders`), by default what the environment's
+    TRACECRAFT_REDACTION_ENGINE says, else `aho-corasick`; the result is the same. A Redactor may be used any number of
+    times. Raises UsageError for an engine that there is not, or that is not installed.
+    """
+
+    def __init__(self, known: Iterable[KnownSecret] = (), *, engine: str | None = None) -> None:
+        self.ruleset: str = RULESET
+        self._make_finder = finders.choose(engine)
+        self._looking: dict[bytes, list[tuple[int, int, Rule]]] = {}
+        for order, rule in enumerate(RULES):
+            for keyword in rule.keywords:
+                self._looking.setdefault(keyword.text, []).append((order, keyword.lead, rule))
+        self._known: dict[bytes, list[_Known]] = {}
+        for secret in known:
+            for form in forms(secret.value):
+                entry = _Known(marks.clean(secret.name), form.text, form.raw)
+                self._known.setdefault(form.text.lower()[:_LOOKED_FOR], []).append(entry)
+        self._keywords = sorted({*self._looking, *self._known})
+        longest = max((len(entry.text) for entries in self._known.values() for entry in entries), default=0)
+        self._ahead = max(matching.AHEAD, longest + marks.REACH)
+
+    @cached_property
+    def _finder(self) -> finders.Finder:
+        return self._make_finder(self._keywords)
+
+    @cached_property
+    def _at(self) -> list[tuple[list[tuple[int, int, Rule]], list[_Known]]]:
+        """What is tried where a keyword was found, by its number."""
+        return [(self._looking.get(keyword, []), self._known.get(keyword, [])) for keyword in self._keywords]
+
+    def redact(self, chunks: Iterable[bytes], counts: Counter[str], *, text: bool = False) -> Iterator[bytes]:
+        """The chunks, which together are whole lines, without secrets, as chunks of other sizes.
+
+        The lines are of JSON, and are so afterwards; with `text` they are plain text. There are as many as before.
+        `counts` gets how many secrets of each name were replaced. What comes out does not depend on how the input was cut.
+        """
+        window = _Window(counts, text)
+        for piece in _gathered(chunks, SEGMENT):
+            window.data += piece
+            while len(window.data) - window.looked >= SEGMENT + self._ahead:
+                yield from self._go_on(window, window.looked + SEGMENT)
+        yield from self._go_on(window, len(window.data), last=True)
+
+    def _go_on(self, window: _Window, end: int, *, last: bool = False) -> Iterator[bytes]:
+        window.found += self._find(window, end)
+        window.looked = end
+        yield from window.settle(end if last else end - matching.BEHIND)
+        window.forget(matching.BEHIND)
+
+    def _find(self, window: _Window, end: int) -> Iterator[_Found]:
+        """The secrets at the keywords that begin before `end` and were not looked at yet."""
+        data, in_json = window.data, not window.text
+        longest = max(map(len, self._keywords))
+        for number, at in self._finder.find(data, window.looked, min(len(data), end + longest - 1)):
+            if at >= end:
+                continue
+            rules, known = self._at[number]
+            for order, lead, rule in rules:
+                span = matching.secret_at(rule, data, at + lead, in_json)
+                if span is not None:
+                    yield _Found(span[0], order, span[1], rule.name)
+            for entry in known:
+                if matching.known_at(entry.text, data, at, in_json) and not (in_json and entry.raw):
+                    yield _Found(at, -1, at + len(entry.text), entry.name)
+
+
+class _Window:
+    """The part of the stream that is in memory. All numbers are offsets into `data`.
+
+    Before `looked` all keywords were tried; before `done` all is handed out. `until` is where the secret ends whose mark
+    was handed out last. A newline stands before the stream's first byte: it begins a line.
+    """
+
+    def __init__(self, counts: Counter[str], text: bool) -> None:
+        self.data = b"\n"
+        self.text = text
+        self.looked = self.done = 1
+        self.until = 0
+        self.found: list[_Found] = []
+        self._counts = counts
+
+    def settle(self, end: int) -> Iterator[bytes]:
+        """Hand out what comes before `end`, where nothing more will be found."""
+        self.found.sort()
+        behind = len(self.found)
+        for number, secret in enumerate(self.found):
+            if secret.start >= end:
+                behind = number
+                break
+            if secret.start >= self.until:
+                yield from self._pass(secret.start)
+                self._counts[secret.name] += 1
+                yield marks.mark(secret.name)
+            self.until = max(self.until, secret.end)
+        del self.found[:behind]
+        yield from self._pass(end)
+
+    def _pass(self, end: int) -> Iterator[bytes]:
+        """Hand out up to `end`, but of what belongs to a secret only its newlines, so that lines stay in number."""
+        if self.done < self.until:
+            over = min(self.until, end)
+            yield b"\n" * self.data.count(b"\n", self.done, over)
+            self.done = max(self.done, over)
+        if self.done < end:
+            yield self.data[self.done : end]
+            self.done = end
+
+    def forget(self, behind: int) -> None:
+        """Drop what is handed out, but for the bytes behind the keywords to come."""
+        drop = min(self.done, self.looked - behind)
+        if drop > 0:
+            self.data = self.data[drop:]
+            self.looked -= drop
+            self.done -= drop
+            self.until = max(0, self.until - drop)
+            self.found = [_Found(at - drop, order, end - drop, name) for at, order, end, name in self.found]
+
+
+def _gathered(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes in pieces of about that size: neither many small ones nor one that is huge."""
+    held: list[bytes] = []
+    length = 0
+    for chunk in chunks:
+        for at in range(0, len(chunk), size):
+            piece = chunk[at : at + size]
+            held.append(piece)
+            length += len(piece)
+            if length >= size:
+                yield b"".join(held)
+                held, length = [], 0
+    yield b"".join(held)
