@@ -42,6 +42,7 @@ COMMANDS = {
     "inbox": ("messages", "inbox"),
     "ack": ("messages", "ack"),
     "artifact": ("artifacts", "artifact"),
+    "session": ("session", "session"),
     "completion": ("completion", "completion"),
 }
 

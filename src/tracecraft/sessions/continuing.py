@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tracecraft.sessions.bookmarks import Bookmarks
-from tracecraft.sessions.harness import Batch, Found, Harness, Restarted, Source
+from tracecraft.sessions.harness import Batch, Bookmark, Found, Harness, Restarted, Source
 from tracecraft.sessions.manifest import Generation, Manifest
-from tracecraft.sessions.redaction import Redactor
+from tracecraft.sessions.redactor import Redactor
 
 
 class Place(NamedTuple):
@@ -44,9 +44,10 @@ class Reader:
         """What lies behind the end of a generation. Raises Restarted."""
         return self._harness.read_new(self._found, source, generation.cursor)
 
-    def keep_place(self, source: Source, generation: Generation) -> None:
-        """Remember how to recognise the source up to the end of the generation."""
-        bookmark = self._harness.bookmark(source, generation.cursor)
+    def keep_place(self, source: Source, generation: Generation, bookmark: Bookmark | None = None) -> None:
+        """Remember how to recognise the source up to the end of the generation: by the bookmark made while reading."""
+        if bookmark is None:
+            bookmark = self._harness.bookmark(source, generation.cursor)
         self._bookmarks.set(source.stream, generation.g, generation.end, bookmark)
 
     def _candidates(self, manifest: Manifest, stream: str) -> Sequence[Generation]:
@@ -69,7 +70,7 @@ class Reader:
         """Whether the source, redacted anew, gives the parts that were uploaded. Raises Restarted."""
         for part in manifest.parts_of(generation.g):
             digest = hashlib.sha256()
-            chunks = self._harness.read_again(self._found, source, *part.span)
+            chunks = self._harness.read_again(source, *part.span)
             for piece in self._redactor.redact(chunks, Counter(), text=source.is_text):
                 digest.update(piece)
             if digest.hexdigest() != part.sha256:

@@ -107,7 +107,7 @@ class Harness(Protocol):
         Without a bookmark a harness whose cursors tell by themselves says True, and `read_new` raises Restarted.
         """
 
-    def read_again(self, found: Found, source: Source, start: int, end: int) -> Iterator[bytes]:
+    def read_again(self, source: Source, start: int, end: int) -> Iterator[bytes]:
         """The bytes of a stream from `start` to `end`, which were read before, in chunks. Raises Restarted.
 
         Only needed of a harness whose `recognises` may answer None.

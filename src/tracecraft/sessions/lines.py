@@ -60,6 +60,15 @@ class LineHarness(ABC):
         except OSError:
             return None
 
+    def read_again(self, source: Source, start: int, end: int) -> Iterator[bytes]:
+        file = opened(source.path, plain=source.whole)
+        left = end - start
+        for chunk in file.chunks(start, end):
+            left -= len(chunk)
+            yield chunk
+        if left:
+            raise Restarted(f"{source.path} is shorter than it was")
+
     def process(self, machine: Machine, found: Found) -> int | None:
         return None
 

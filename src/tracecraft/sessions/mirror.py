@@ -25,7 +25,7 @@ from tracecraft.sessions.draft import Draft
 from tracecraft.sessions.harness import MAIN, Batch, Found, Harness, Restarted, Source
 from tracecraft.sessions.manifest import Generation, Manifest
 from tracecraft.sessions.parts import write_part
-from tracecraft.sessions.redaction import Redactor
+from tracecraft.sessions.redactor import Redactor
 from tracecraft.sessions.statistics import Fold
 from tracecraft.sessions.sweeping import sweep
 from tracecraft.store import pause
@@ -59,10 +59,19 @@ class Flushed(msgspec.Struct):
         self.anew += draft.opened if draft.named else []
 
 
-class SessionMirror:
-    """Mirrors one session. It may be kept for many flushes: it remembers the manifest it wrote last."""
+class Ended(Exception):
+    """Somebody else noted the end of the session while it was followed."""
 
-    def __init__(self, project: Project, harness: Harness, found: Found, redactor: Redactor) -> None:
+
+class SessionMirror:
+    """Mirrors one session. It may be kept for many flushes: it remembers the manifest it wrote last.
+
+    One that `heeds_end` goes no further when somebody else notes the session's end meanwhile.
+    """
+
+    def __init__(
+        self, project: Project, harness: Harness, found: Found, redactor: Redactor, *, heeds_end: bool = False
+    ) -> None:
         layout.name("session", found.session_id)
         self._project = project
         self._harness = harness
@@ -73,6 +82,8 @@ class SessionMirror:
         self._machine = os.uname().nodename
         self._reader = Reader(harness, found, redactor, self._bookmarks, self._machine)
         self._stored: Stored[Manifest] | None = None
+        self._heeds_end = heeds_end
+        self._goes_on = False
 
     @property
     def manifest(self) -> Manifest | None:
@@ -82,7 +93,7 @@ class SessionMirror:
     def flush(self, *, least: int = 1, ended: bool = False) -> Flushed:
         """Mirror what is new, if that is at least so many bytes; with `ended`, note that no more will come.
 
-        Raises WrongState when the session was deleted from the store, StoreError, and OSError when the main
+        Raises WrongState when the session was deleted from the store, Ended, StoreError, and OSError when the main
         transcript cannot be read.
         """
         flushed = Flushed()
@@ -100,6 +111,8 @@ class SessionMirror:
         """Know the manifest, and remove what an earlier mirrorer on this machine left unnamed."""
         if self._stored is None:
             self._stored = read(self._project.store, self.key, Manifest)
+            if self._goes_on and self._heeds_end and self._stored and self._stored.record.ended_at:
+                raise Ended
         if self._stored and self._stored.record.deleted_at:
             raise WrongState(
                 f"the session {self.found.session_id} was deleted from the store",
@@ -120,6 +133,7 @@ class SessionMirror:
             raise
         finally:
             self._stored = draft.stored
+            self._goes_on = bool(draft.stored and not draft.stored.record.ended_at)
             flushed.add(draft)
         if draft.stored and flushed:
             self._stored = compact_if_many(self._project, draft.stored)
@@ -161,7 +175,7 @@ class SessionMirror:
         end = generation.end + batch.size
         part = msgspec.structs.replace(part, seq=seq, g=generation.g, cursor_range=(generation.end, end))
         grown = msgspec.structs.replace(generation, end=end, cursor=batch.cursor, fold=fold.to_json())
-        self._reader.keep_place(source, grown)
+        self._reader.keep_place(source, grown, batch.bookmark)
         draft.append(part, grown, key_of(part.uuid))
         return grown
 

@@ -14,11 +14,11 @@ from tracecraft import clock
 from tracecraft.layout import new_short_id
 from tracecraft.sessions.harness import Batch
 from tracecraft.sessions.manifest import Part
-from tracecraft.sessions.redaction import Redactor
+from tracecraft.sessions.redactor import Redactor
 from tracecraft.store import Store
 
-_IN_MEMORY = 12 << 20
-"""Bytes of a part that are held in memory. Only a very long line makes a part larger than that."""
+_IN_MEMORY = 1 << 20
+"""Bytes of a part that are held in memory and sent in one small request; a larger one goes through a file."""
 _LONGEST_LINE = 1 << 20
 """Bytes of the longest line that is looked into for statistics. Longer ones are kept all the same."""
 

@@ -19,6 +19,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from tracecraft.sessions.harness import MAIN, Batch, Bookmark, Cursor, Found, Machine, Restarted, Source
+from tracecraft.sessions.lines import below
 from tracecraft.sessions.message import Entry
 
 BATCH = 8 * 1024 * 1024
@@ -164,14 +165,19 @@ def embedded(value: Any) -> Any:
     return msgspec.Raw(value.replace(b"\r", b" ").replace(b"\n", b" "))
 
 
-def line(table: str, row: Mapping[str, Any], *, json: Iterable[str] = (), **more: Any) -> bytes:
-    """A row as a line: `{"table": ..., "row": {...}}`, without its empty columns, with those in `json` embedded."""
+def exported(table: str, row: Mapping[str, Any], *, json: Iterable[str] = ()) -> dict[str, Any]:
+    """A row as `{"table": ..., "row": {...}}`, without its empty columns, with the JSON of those in `json` embedded."""
     columns = {
         name: embedded(value) if name in json else decoded(value) if isinstance(value, bytes) else value
         for name, value in row.items()
         if value is not None
     }
-    return _ENCODER.encode_lines([{"table": table, "row": columns, **more}])
+    return {"table": table, "row": columns}
+
+
+def line(table: str, row: Mapping[str, Any], *, json: Iterable[str] = (), **more: Any) -> bytes:
+    """A row as a line of JSON, with what else is to be told of it."""
+    return _ENCODER.encode_lines([{**exported(table, row, json=json), **more}])
 
 
 def chosen(row: Mapping[str, Any], columns: Iterable[str]) -> dict[str, Any]:
@@ -227,6 +233,10 @@ class RowHarness(ABC):
     def recognises(self, source: Source, cursor: Cursor, bookmark: Bookmark | None) -> bool | None:
         return True
 
+    def read_again(self, source: Source, start: int, end: int) -> Iterator[bytes]:
+        """Rows have no place in bytes. It is never asked for, as every cursor is recognised."""
+        raise Restarted("rows of a database are read by their cursor alone")
+
     def process(self, machine: Machine, found: Found) -> int | None:
         return None
 
@@ -234,4 +244,4 @@ class RowHarness(ABC):
         return None
 
     def stream_path(self, main: Path, stream: str) -> Path:
-        return main.parent / stream
+        return main if stream == MAIN else below(main.parent, stream)

@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
+from tracecraft.sessions import fields
 from tracecraft.sessions.harness import Cursor, Found, Machine, Restarted
-from tracecraft.sessions.harnesses import fields
+from tracecraft.sessions.harnesses import common
 from tracecraft.sessions.message import About, Entry, Message, Spent, ToolCall, Usage
 from tracecraft.sessions.rows import Database, Number, RowHarness, chosen, decoded, embedded, line, opened, place
 
@@ -55,7 +56,7 @@ class Hermes(RowHarness):
     name = "hermes"
 
     def discover(self, machine: Machine, cwd: Path | None = None) -> Iterator[Found]:
-        home = fields.folder(machine, "HERMES_HOME", ".hermes")
+        home = common.folder(machine, "HERMES_HOME", ".hermes")
         for path in (home / "state.db", *sorted(home.glob("profiles/*/state.db"))):
             try:
                 yield from self._sessions(path, cwd)
@@ -70,8 +71,8 @@ class Hermes(RowHarness):
         found = []
         for row in rows:
             session_id, folder = (decoded(row[name]) if isinstance(row[name], bytes) else "" for name in ("id", "cwd"))
-            modified = fields.number(row["last"]) or fields.number(row["started_at"]) or 0.0
-            if session_id and fields.same_folder(folder, cwd):
+            modified = common.number(row["last"]) or common.number(row["started_at"]) or 0.0
+            if session_id and common.same_folder(folder, cwd):
                 found.append(Found(self.name, session_id, path, folder, float(modified)))
         return found
 
@@ -87,12 +88,12 @@ class Hermes(RowHarness):
     def header(self, database: Database, found: Found) -> bytes:
         session = database.one("SELECT * FROM sessions WHERE id = ?", found.session_id)
         settings = session.get("model_config")
-        parsed = fields.mapping(fields.json_in(decoded(settings))) if isinstance(settings, bytes) else {}
+        parsed = fields.record(common.json_in(decoded(settings))) if isinstance(settings, bytes) else {}
         origins = {name: parsed[name] for name in _ORIGINS if fields.text(parsed.get(name))}
         return line("sessions", {**chosen(session, _SESSION), **origins})
 
     def normalise(self, record: dict[str, Any]) -> Iterable[Entry]:
-        row = fields.mapping(record.get("row"))
+        row = fields.record(record, "row")
         if record.get("table") == "sessions":
             return _session(row)
         if record.get("table") == "messages":
@@ -131,7 +132,7 @@ def _session(row: dict[str, Any]) -> Iterator[Entry]:
         branch=fields.text(row.get("git_branch")),
         model=fields.text(row.get("model")),
         parent=next(filter(None, map(fields.text, origins)), ""),
-        at=fields.moment(row.get("started_at"), 1),
+        at=common.moment(row.get("started_at"), 1),
     )
     usage = Usage(
         input=fields.count(row.get("input_tokens")),
@@ -152,18 +153,18 @@ def _session(row: dict[str, Any]) -> Iterator[Entry]:
 
 def _cost(row: dict[str, Any]) -> float | None:
     """What the provider charged, or else what Hermes thinks it does, where it knows the price."""
-    actual = fields.cost(row.get("actual_cost_usd"))
+    actual = fields.dollars(row.get("actual_cost_usd"))
     if actual is not None:
         return actual
-    return None if row.get("cost_status") in (None, "unknown") else fields.cost(row.get("estimated_cost_usd"))
+    return None if row.get("cost_status") in (None, "unknown") else fields.dollars(row.get("estimated_cost_usd"))
 
 
 def _message(row: dict[str, Any]) -> Iterator[Entry]:
     role = fields.text(row.get("role"))
     if role not in _ROLES:
         return
-    said = fields.parts_text(row.get("content"), ("text", "input_text", "output_text"))
-    calls = tuple(_call(call) for call in fields.sequence(row.get("tool_calls")) if isinstance(call, dict))
+    said = common.parts_text(row.get("content"), ("text", "input_text", "output_text"))
+    calls = tuple(_call(call) for call in fields.records(row.get("tool_calls")))
     yield Message(
         role=role,
         text=said,
@@ -173,20 +174,20 @@ def _message(row: dict[str, Any]) -> Iterator[Entry]:
         tool=fields.text(row.get("tool_name")) if role == "tool" else "",
         failed=role == "tool" and _failed(said),
         injected=role == "user" and bool(row.get("_compressed_summary") or row.get("display_kind")),
-        at=fields.moment(row.get("timestamp"), 1),
+        at=common.moment(row.get("timestamp"), 1),
     )
 
 
 def _call(call: dict[str, Any]) -> ToolCall:
-    function = fields.mapping(call.get("function"))
+    function = fields.record(call, "function")
     return ToolCall(
         id=fields.text(call.get("id")) or fields.text(call.get("call_id")),
         name=fields.text(function.get("name")),
-        input=fields.json_in(function.get("arguments")),
+        input=common.json_in(function.get("arguments")),
     )
 
 
 def _failed(result: str) -> bool:
     """Tools answer in JSON that tells an error or the exit status of a command."""
-    told = fields.mapping(fields.json_in(result)) if result.startswith("{") else {}
+    told = fields.record(common.json_in(result)) if result.startswith("{") else {}
     return bool(told.get("error")) or told.get("exit_code") not in (None, 0)

@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
+from tracecraft.sessions import fields
 from tracecraft.sessions.harness import Batch, Bookmark, Cursor, Found, Machine, Restarted, Source
-from tracecraft.sessions.harnesses import fields, pi_events
+from tracecraft.sessions.harnesses import common, pi_events
 from tracecraft.sessions.harnesses.openclaw_files import DATABASE, OpenClawFiles, state_folders
 from tracecraft.sessions.lines import parse
 from tracecraft.sessions.message import About, Entry
@@ -59,7 +60,7 @@ class OpenClaw(RowHarness):
                 continue
             left = [found for found in self._files.sessions(agent, None) if found.session_id not in gone]
             for found in (*stored, *left):
-                if found.session_id not in known and fields.same_folder(found.cwd, cwd):
+                if found.session_id not in known and common.same_folder(found.cwd, cwd):
                     yield found
                 known.add(found.session_id)
 
@@ -83,7 +84,7 @@ class OpenClaw(RowHarness):
             found = []
             for row in list(database.rows(query)):
                 if session_id := _text(row["session_id"]):
-                    modified = (fields.number(row["modified"]) or 0) / 1000
+                    modified = (common.number(row["modified"]) or 0) / 1000
                     found.append(Found(self.name, session_id, path, _folder(database, session_id), modified))
         return found, gone
 
@@ -117,7 +118,7 @@ class OpenClaw(RowHarness):
 
     def normalise(self, record: dict[str, Any]) -> Iterable[Entry]:
         if record.get("table") == "session_windows":
-            return [_about(fields.mapping(record.get("row")))]
+            return [_about(fields.record(record, "row"))]
         return pi_events.normalise(record)
 
     def sources(self, found: Found) -> Sequence[Source]:
@@ -136,9 +137,17 @@ class OpenClaw(RowHarness):
             return self._files.recognises(source, cursor, bookmark)
         return super().recognises(source, cursor, bookmark)
 
+    def read_again(self, source: Source, start: int, end: int) -> Iterator[bytes]:
+        if _is_file(source.path):
+            return self._files.read_again(source, start, end)
+        return super().read_again(source, start, end)
+
     def restored(self, machine: Machine, session_id: str, source_path: str, cwd: Path) -> Path | None:
         """Only sessions that were files can be put back by writing one."""
         return self._files.restored(machine, session_id, source_path, cwd)
+
+    def stream_path(self, main: Path, stream: str) -> Path:
+        return self._files.stream_path(main, stream)
 
 
 def _is_file(path: Path) -> bool:
@@ -221,7 +230,7 @@ def _cold(database: Database, found: Found) -> list[tuple[int, bytes]] | None:
 def _archived(record: bytes) -> tuple[int, bytes] | None:
     """An archive holds events, and what OpenClaw needs to restore its indexes."""
     told = parse(record) or {}
-    row = fields.mapping(told.get("row"))
+    row = fields.record(told, "row")
     seq, event = row.get("seq"), row.get("event_json")
     if told.get("kind") != "event" or type(seq) is not int or not isinstance(event, str):
         return None
@@ -253,5 +262,5 @@ def _about(window: dict[str, Any]) -> About:
         title=fields.text(window.get("label")) or fields.text(window.get("display_name")),
         model=fields.text(window.get("model")),
         parent=next(filter(None, map(fields.text, parents)), ""),
-        at=fields.moment(window.get("created_at")),
+        at=common.moment(window.get("created_at")),
     )

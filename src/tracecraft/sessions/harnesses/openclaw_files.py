@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tracecraft.sessions import fields
 from tracecraft.sessions.harness import Found, Machine
-from tracecraft.sessions.harnesses import fields, pi_events
+from tracecraft.sessions.harnesses import common, pi_events
 from tracecraft.sessions.harnesses.pi_files import header
 from tracecraft.sessions.lines import LineHarness
 from tracecraft.sessions.message import Entry
@@ -25,8 +26,8 @@ _OTHERS = (".trajectory.jsonl", ".bak.jsonl")
 def state_folders(machine: Machine) -> list[Path]:
     """Where OpenClaw keeps its state: the newest of its names first, each of its profiles, each place once."""
     if machine.environ.get("OPENCLAW_STATE_DIR", "").strip():
-        return [fields.folder(machine, "OPENCLAW_STATE_DIR")]
-    home = fields.folder(machine, "OPENCLAW_HOME")
+        return [common.folder(machine, "OPENCLAW_STATE_DIR")]
+    home = common.folder(machine, "OPENCLAW_HOME")
     named = [home / ".openclaw", *sorted(home.glob(".openclaw-*")), *(home / name for name in _LEGACY)]
     return list({folder.resolve(): folder for folder in reversed(named)}.values())[::-1]
 
@@ -50,7 +51,7 @@ class OpenClawFiles(LineHarness):
             except OSError:
                 continue
             folder = fields.text(first.get("cwd"))
-            if first and fields.same_folder(folder, cwd):
+            if first and common.same_folder(folder, cwd):
                 yield Found(self.name, path.stem, path, folder, modified)
 
     def normalise(self, record: dict[str, Any]) -> Iterable[Entry]:

@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 
+from tracecraft.sessions import fields
 from tracecraft.sessions.harness import Batch, Cursor, Found, Machine, Restarted, Source
-from tracecraft.sessions.harnesses import fields, opencode_tree
+from tracecraft.sessions.harnesses import common, opencode_tree
 from tracecraft.sessions.harnesses.opencode_messages import Read, Stored, about, behind, failure, finished, said, spent
 from tracecraft.sessions.message import About, Entry
-from tracecraft.sessions.rows import Database, Number, RowHarness, chosen, decoded, line, opened, place
+from tracecraft.sessions.rows import Database, Number, RowHarness, chosen, decoded, exported, line, opened, place
 
 _SESSION = (
     *("id", "project_id", "parent_id", "slug", "directory", "path", "title", "version", "agent", "model", "cost"),
@@ -42,7 +43,7 @@ class OpenCode(RowHarness):
 
     def discover(self, machine: Machine, cwd: Path | None = None) -> Iterator[Found]:
         """A session that was moved from files into the database is found once: in the database."""
-        data = fields.folder(machine, "XDG_DATA_HOME", ".local", "share") / "opencode"
+        data = common.folder(machine, "XDG_DATA_HOME", ".local", "share") / "opencode"
         known: set[str] = set()
         for path in _databases(machine, data):
             try:
@@ -50,11 +51,11 @@ class OpenCode(RowHarness):
             except OSError:
                 continue
             for found in stored:
-                if found.session_id not in known and fields.same_folder(found.cwd, cwd):
+                if found.session_id not in known and common.same_folder(found.cwd, cwd):
                     yield found
                 known.add(found.session_id)
         for found in opencode_tree.sessions(self.name, data):
-            if found.session_id not in known and fields.same_folder(found.cwd, cwd):
+            if found.session_id not in known and common.same_folder(found.cwd, cwd):
                 yield found
 
     def _sessions(self, path: Path) -> list[Found]:
@@ -66,7 +67,7 @@ class OpenCode(RowHarness):
                 _text(row["id"]),
                 path,
                 _text(row["directory"]),
-                (fields.number(row["time_updated"]) or 0) / 1000,
+                (common.number(row["time_updated"]) or 0) / 1000,
             )
             for row in rows
             if _text(row["id"])
@@ -94,11 +95,11 @@ class OpenCode(RowHarness):
         return line("session", chosen(row, _SESSION), json=["model"])
 
     def normalise(self, record: dict[str, Any]) -> Iterable[Entry]:
-        row = fields.mapping(record.get("row"))
+        row = fields.record(record, "row")
         if record.get("table") == "session":
-            return [about(fields.mapping(row.get("data")) or row)]
+            return [about(fields.record(row, "data") or row)]
         if record.get("table") == "message":
-            return _message(row, fields.sequence(record.get("parts")))
+            return _message(row, fields.records(record.get("parts")))
         if record.get("table") == "event":
             return _event(row, fields.text(record.get("role")))
         return ()
@@ -131,7 +132,7 @@ def _log_roles(database: Database, session_id: str) -> dict[str, str] | None:
         return None
     roles = {}
     for row in database.rows(f"SELECT data {log} AND type LIKE 'message.updated%'", session_id):
-        info = fields.mapping(_data(row).get("info"))
+        info = fields.record(_data(row), "info")
         roles[fields.text(info.get("id"))] = fields.text(info.get("role"))
     kept = database.rows("SELECT id FROM message WHERE session_id = ?", session_id)
     return roles if all(_text(row["id"]) in roles for row in kept) else None
@@ -149,7 +150,7 @@ def _events(
     for row in database.rows(query, session_id, read.seq if read else -1):
         role = {}
         if _text(row["type"]).startswith("message.part."):
-            role = {"role": roles.get(fields.text(fields.mapping(_data(row).get("part")).get("messageID")), "")}
+            role = {"role": roles.get(fields.text(fields.record(_data(row), "part").get("messageID")), "")}
         behind_it = _Logged(row["seq"], _text(row["id"]))
         yield line("event", row, json=["data"], **role), msgspec.to_builtins(behind_it)
 
@@ -174,43 +175,42 @@ def _messages(database: Database, session_id: str, read: Read | None) -> Iterato
 
 
 def _message_line(row: dict[str, Any], parts: Iterable[dict[str, Any]]) -> bytes:
-    """A message with its parts, each as the line of a row would be."""
-    return line("message", row, json=["data"], parts=[msgspec.Raw(line("part", part, json=["data"])) for part in parts])
+    """A message with its parts."""
+    return line("message", row, json=["data"], parts=[exported("part", part, json=["data"]) for part in parts])
 
 
 def _data(row: dict[str, Any]) -> dict[str, Any]:
-    return fields.mapping(fields.json_in(_text(row.get("data"))))
+    return fields.record(common.json_in(_text(row.get("data"))))
 
 
-def _message(row: dict[str, Any], parts: list[Any]) -> Iterator[Entry]:
-    message = {"id": row.get("id"), **fields.mapping(row.get("data"))}
+def _message(row: dict[str, Any], parts: Iterable[dict[str, Any]]) -> Iterator[Entry]:
+    message = {"id": row.get("id"), **fields.record(row, "data")}
     role = "user" if message.get("role") == "user" else "assistant"
     model = fields.text(message.get("modelID"))
-    at = fields.moment(fields.mapping(message.get("time")).get("created"))
+    at = common.moment(fields.record(message, "time").get("created"))
     for part in parts:
-        told = fields.mapping(part)
-        data = fields.mapping(fields.mapping(told.get("row", told)).get("data"))
-        times = fields.mapping(data.get("time"))
-        yield from said(data, role, model, fields.moment(times.get("end") or times.get("start")) or at)
+        data = fields.record(part.get("row", part), "data")
+        times = fields.record(data, "time")
+        yield from said(data, role, model, common.moment(times.get("end") or times.get("start")) or at)
     yield from spent(message)
     yield from failure(message)
 
 
 def _event(row: dict[str, Any], role: str) -> Iterator[Entry]:
     kind = fields.text(row.get("type"))
-    data = fields.mapping(row.get("data"))
-    info = fields.mapping(data.get("info"))
+    data = fields.record(row, "data")
+    info = fields.record(data, "info")
     if kind.startswith(("session.created", "session.updated")):
         yield about(info)
     elif kind.startswith("message.updated"):
         yield from spent(info)
         yield from failure(info)
-        if path := fields.text(fields.mapping(info.get("path")).get("cwd")):
+        if path := fields.text(fields.record(info, "path").get("cwd")):
             yield About(cwd=path)
     elif kind.startswith("message.part.updated"):
-        part = fields.mapping(data.get("part"))
+        part = fields.record(data, "part")
         if _is_final(part, role):
-            yield from said(part, role or "assistant", "", fields.moment(data.get("time")))
+            yield from said(part, role or "assistant", "", common.moment(data.get("time")))
 
 
 def _is_final(part: dict[str, Any], role: str) -> bool:
@@ -219,7 +219,7 @@ def _is_final(part: dict[str, Any], role: str) -> bool:
     The results of old calls are written once more when they are dropped from what the model is told.
     """
     if part.get("type") == "tool":
-        state = fields.mapping(part.get("state"))
-        dropped = fields.mapping(state.get("time")).get("compacted")
+        state = fields.record(part, "state")
+        dropped = fields.record(state, "time").get("compacted")
         return state.get("status") in ("completed", "error") and not dropped
-    return role == "user" or "end" in fields.mapping(part.get("time"))
+    return role == "user" or "end" in fields.record(part, "time")

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tracecraft.sessions import fields
 from tracecraft.sessions.harness import Restarted
-from tracecraft.sessions.harnesses import fields
+from tracecraft.sessions.harnesses import common
 from tracecraft.sessions.message import About, Entry, Message, Spent, ToolCall, Usage
 from tracecraft.sessions.rows import Number
 
@@ -21,6 +22,7 @@ _GIVEN_UP_MS = 10 * 60 * 1000
 """An answer at which nothing was written for so long was given up, though nothing says so."""
 
 _UNTITLED = "New session - "
+"""How OpenCode calls a session until there is something to name it for."""
 
 
 class Stored(NamedTuple):
@@ -57,7 +59,7 @@ def finished(messages: Sequence[Stored]) -> list[Stored]:
 def _is_finished(message: Stored, is_last: bool) -> bool:
     if message.data.get("role") != "assistant":
         return bool(message.parts) or not is_last
-    completed = fields.mapping(message.data.get("time")).get("completed") or message.data.get("error")
+    completed = fields.record(message.data, "time").get("completed") or message.data.get("error")
     last_change = max(message.created, message.updated)
     return bool(completed) or last_change < time.time() * 1000 - _GIVEN_UP_MS
 
@@ -95,24 +97,23 @@ def _and_then(read: Read | None, message: Stored) -> Read:
 
 def about(session: dict[str, Any]) -> About:
     """What a session says of itself: as a row, in an event, or in a file."""
-    model = fields.mapping(session.get("model"))
+    model = fields.record(session, "model")
     title = fields.text(session.get("title"))
-    times = fields.mapping(session.get("time"))
+    times = fields.record(session, "time")
     return About(
-        title=title,
-        title_rank=0 if title.startswith(_UNTITLED) else 1,
+        title="" if title.startswith(_UNTITLED) else title,
         cwd=fields.text(session.get("directory")),
         model=fields.text(model.get("id")) or fields.text(model.get("modelID")),
         version=fields.text(session.get("version")),
         parent=fields.text(session.get("parentID")) or fields.text(session.get("parent_id")),
-        at=fields.moment(times.get("created") or session.get("time_created")),
+        at=common.moment(times.get("created") or session.get("time_created")),
     )
 
 
 def spent(message: dict[str, Any]) -> Iterator[Entry]:
     """What an answer cost so far. OpenCode's `input` is what came from no cache; its `output` is without reasoning."""
-    tokens = fields.mapping(message.get("tokens"))
-    cache = fields.mapping(tokens.get("cache"))
+    tokens = fields.record(message, "tokens")
+    cache = fields.record(tokens, "cache")
     reasoning = fields.count(tokens.get("reasoning"))
     usage = Usage(
         input=fields.count(tokens.get("input")),
@@ -126,18 +127,18 @@ def spent(message: dict[str, Any]) -> Iterator[Entry]:
             key=fields.text(message.get("id")),
             usage=usage,
             model=fields.text(message.get("modelID")),
-            cost=fields.cost(message.get("cost")),
-            at=fields.moment(fields.mapping(message.get("time")).get("created")),
+            cost=fields.dollars(message.get("cost")),
+            at=common.moment(fields.record(message, "time").get("created")),
         )
 
 
 def failure(message: dict[str, Any]) -> Iterator[Entry]:
     """Why an answer that is over failed."""
-    error = fields.mapping(message.get("error"))
-    times = fields.mapping(message.get("time"))
+    error = fields.record(message, "error")
+    times = fields.record(message, "time")
     if error and times.get("completed"):
-        told = fields.text(fields.mapping(error.get("data")).get("message")) or fields.text(error.get("name"))
-        yield Message("system", told, at=fields.moment(times.get("completed")))
+        told = fields.text(fields.record(error, "data").get("message")) or fields.text(error.get("name"))
+        yield Message("system", told, at=common.moment(times.get("completed")))
 
 
 def said(part: dict[str, Any], role: str, model: str, at: str) -> Iterator[Entry]:
@@ -154,18 +155,18 @@ def said(part: dict[str, Any], role: str, model: str, at: str) -> Iterator[Entry
 
 
 def _tool(part: dict[str, Any], model: str, at: str) -> Iterator[Entry]:
-    state = fields.mapping(part.get("state"))
-    times = fields.mapping(state.get("time"))
+    state = fields.record(part, "state")
+    times = fields.record(state, "time")
     call, tool = fields.text(part.get("callID")), fields.text(part.get("tool"))
-    began = fields.moment(times.get("start")) or at
+    began = common.moment(times.get("start")) or at
     yield Message("assistant", calls=(ToolCall(call, tool, state.get("input")),), model=model, at=began)
     if state.get("status") in ("completed", "error"):
-        exit_code = fields.mapping(state.get("metadata")).get("exit")
+        exit_code = fields.record(state, "metadata").get("exit")
         yield Message(
             "tool",
             fields.text(state.get("output")) or fields.text(state.get("error")),
             answers=call,
             tool=tool,
             failed=state.get("status") == "error" or exit_code not in (None, 0),
-            at=fields.moment(times.get("end")) or at,
+            at=common.moment(times.get("end")) or at,
         )

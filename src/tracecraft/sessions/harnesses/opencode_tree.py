@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from tracecraft.sessions import fields
 from tracecraft.sessions.harness import Batch, Cursor, Found
-from tracecraft.sessions.harnesses import fields
 from tracecraft.sessions.harnesses.opencode_messages import Read, Stored, behind, finished
 from tracecraft.sessions.lines import parse
 from tracecraft.sessions.rows import BATCH, place
@@ -21,7 +21,7 @@ def sessions(name: str, data: Path) -> Iterator[Found]:
         session = _record(path)
         session_id = fields.text(session.get("id"))
         if session_id and "/" not in session_id:
-            modified = fields.count(fields.mapping(session.get("time")).get("updated")) / 1000
+            modified = fields.count(fields.record(session, "time").get("updated")) / 1000
             yield Found(name, session_id, path, fields.text(session.get("directory")), modified)
 
 
@@ -57,7 +57,7 @@ def _messages(found: Found) -> list[Stored]:
         data = _record(path)
         identity = fields.text(data.get("id"))
         changed = [part.stat().st_mtime_ns // 1_000_000 for part in _part_files(found, identity)]
-        created = fields.count(fields.mapping(data.get("time")).get("created"))
+        created = fields.count(fields.record(data, "time").get("created"))
         messages.append(Stored(created, identity, data, len(changed), max(changed, default=0)))
     return messages
 

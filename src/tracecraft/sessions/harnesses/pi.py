@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tracecraft.sessions import fields
 from tracecraft.sessions.harness import Found, Machine
-from tracecraft.sessions.harnesses import fields, pi_events
+from tracecraft.sessions.harnesses import common, pi_events
 from tracecraft.sessions.harnesses.pi_files import header
 from tracecraft.sessions.lines import LineHarness
 from tracecraft.sessions.message import Entry
@@ -27,7 +28,7 @@ class Pi(LineHarness):
             except OSError:
                 continue
             folder = fields.text(first.get("cwd"))
-            if first and fields.same_folder(folder, cwd):
+            if first and common.same_folder(folder, cwd):
                 session_id = fields.text(first.get("id")) or pi_events.session_in(path.name)
                 yield Found(self.name, session_id, path, folder, modified)
 
@@ -42,4 +43,4 @@ class Pi(LineHarness):
 
 
 def _home(machine: Machine) -> Path:
-    return fields.folder(machine, "PI_CODING_AGENT_DIR", ".pi", "agent")
+    return common.folder(machine, "PI_CODING_AGENT_DIR", ".pi", "agent")

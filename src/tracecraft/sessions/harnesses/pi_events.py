@@ -6,26 +6,27 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from tracecraft.sessions.harnesses import fields
+from tracecraft.sessions import fields
+from tracecraft.sessions.harnesses import common
 from tracecraft.sessions.message import About, Entry, Message, Spent, ToolCall, Usage
 
 
 def normalise(record: dict[str, Any]) -> Iterable[Entry]:
     """What an event means. Those that only keep state of the program or of an extension mean nothing."""
     kind = record.get("type")
-    at = fields.moment(record.get("timestamp"))
+    at = common.moment(record.get("timestamp"))
     if kind == "message":
-        return _message(record, fields.mapping(record.get("message")), at)
+        return _message(record, fields.record(record, "message"), at)
     if kind == "session":
         return [_session(record, at)]
     if kind == "model_change":
         return [About(model=fields.text(record.get("modelId")), at=at)]
     if kind == "session_info":
-        return [About(title=fields.text(record.get("name")), title_rank=1, at=at)]
+        return [About(title=fields.text(record.get("name")), at=at)]
     if kind in ("compaction", "branch_summary"):
         return _injected(fields.text(record.get("summary")), at)
     if kind == "custom_message":
-        return _injected(fields.parts_text(record.get("content")), at)
+        return _injected(common.parts_text(record.get("content")), at)
     return ()
 
 
@@ -47,15 +48,15 @@ def session_in(path: str) -> str:
 
 def _message(record: dict[str, Any], message: dict[str, Any], at: str) -> Iterator[Entry]:
     role = message.get("role")
-    at = at or fields.moment(message.get("timestamp"))
+    at = at or common.moment(message.get("timestamp"))
     if role == "assistant":
         yield from _assistant(record, message, at)
     elif role in ("user", "system"):
-        yield Message(role, fields.parts_text(message.get("content")), at=at)
+        yield Message(role, common.parts_text(message.get("content")), at=at)
     elif role == "toolResult":
         yield Message(
             "tool",
-            fields.parts_text(message.get("content")),
+            common.parts_text(message.get("content")),
             answers=fields.text(message.get("toolCallId")),
             tool=fields.text(message.get("toolName")),
             failed=message.get("isError") is True,
@@ -66,7 +67,7 @@ def _message(record: dict[str, Any], message: dict[str, Any], at: str) -> Iterat
         failed = message.get("exitCode") not in (None, 0)
         yield Message("tool", fields.text(message.get("output")), tool="bash", failed=failed, at=at)
     elif role in ("custom", "hookMessage"):
-        yield from _injected(fields.parts_text(message.get("content")), at)
+        yield from _injected(common.parts_text(message.get("content")), at)
     elif role in ("branchSummary", "compactionSummary"):
         yield from _injected(fields.text(message.get("summary")), at)
 
@@ -74,9 +75,9 @@ def _message(record: dict[str, Any], message: dict[str, Any], at: str) -> Iterat
 def _assistant(record: dict[str, Any], message: dict[str, Any], at: str) -> Iterator[Entry]:
     """An answer without any content is that of a call that failed or was stopped."""
     content = message.get("content")
-    blocks = [fields.mapping(block) for block in fields.sequence(content)]
+    blocks = fields.records(content)
     model = fields.text(message.get("model"))
-    said = fields.parts_text(content)
+    said = common.parts_text(content)
     thinking = "\n".join(fields.text(block.get("thinking")) for block in blocks if block.get("type") == "thinking")
     calls = tuple(
         ToolCall(fields.text(block.get("id")), fields.text(block.get("name")), block.get("arguments"))
@@ -87,14 +88,14 @@ def _assistant(record: dict[str, Any], message: dict[str, Any], at: str) -> Iter
         yield Message("assistant", said, thinking, calls, model=model, at=at)
     if error := fields.text(message.get("errorMessage")):
         yield Message("system", error, at=at)
-    yield from _spent(_key(record, message), fields.mapping(message.get("usage")), model, at)
+    yield from _spent(_key(record, message), fields.record(message, "usage"), model, at)
 
 
 def _key(record: dict[str, Any], message: dict[str, Any]) -> str:
     """Events of the oldest files have no id, only times; the ids that providers give to answers are not all unique."""
     if identity := fields.text(record.get("id")):
         return identity
-    return f"{fields.text(record.get('timestamp'))} {fields.moment(message.get('timestamp'))}"
+    return f"{fields.text(record.get('timestamp'))} {common.moment(message.get('timestamp'))}"
 
 
 def _spent(key: str, usage: dict[str, Any], model: str, at: str) -> Iterator[Entry]:
@@ -107,7 +108,7 @@ def _spent(key: str, usage: dict[str, Any], model: str, at: str) -> Iterator[Ent
         reasoning=fields.count(usage.get("reasoningTokens", usage.get("reasoning"))),
     )
     if tokens != Usage():
-        yield Spent(key, tokens, model, fields.cost(fields.mapping(usage.get("cost")).get("total")), at=at)
+        yield Spent(key, tokens, model, fields.dollars(fields.record(usage, "cost").get("total")), at=at)
 
 
 def _injected(said: str, at: str) -> Iterable[Entry]:

@@ -1,4 +1,4 @@
-"""What may be taken from a record that anybody may have written: a field of the wrong type is as good as absent."""
+"""What several harnesses need to read their records and to find their folders."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from tracecraft import clock
+from tracecraft.sessions.fields import records, text
 from tracecraft.sessions.harness import Machine
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
@@ -18,38 +19,11 @@ _LARGEST = 2**53
 """The largest number that every reader of JSON keeps exactly."""
 
 
-def text(value: Any) -> str:
-    """A text, else nothing."""
-    return value if isinstance(value, str) else ""
-
-
-def mapping(value: Any) -> dict[str, Any]:
-    """A JSON object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def sequence(value: Any) -> list[Any]:
-    """A JSON array, else an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def count(value: Any) -> int:
-    """A number of things, else 0."""
-    amount = number(value)
-    return int(amount) if amount is not None and amount <= _LARGEST else 0
-
-
 def number(value: Any) -> float | int | None:
     """A finite number that is not negative, else None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if value >= 0 and (isinstance(value, int) or math.isfinite(value)) else None
-
-
-def cost(value: Any) -> float | None:
-    """US dollars, where some were reported."""
-    amount = number(value)
-    return float(amount) if amount is not None and amount <= _LARGEST else None
 
 
 def moment(value: Any, per_second: int = 1000) -> str:
@@ -78,8 +52,7 @@ def json_in(value: Any) -> Any:
 def parts_text(content: Any, kinds: tuple[str, ...] = ("text",)) -> str:
     """The text of a message whose content is one, or a list of parts of which some are."""
     if isinstance(content, list):
-        parts = [mapping(part) for part in content]
-        return "\n".join(text(part.get("text")) for part in parts if part.get("type") in kinds)
+        return "\n".join(text(part.get("text")) for part in records(content) if part.get("type") in kinds)
     return text(content)
 
 
