@@ -70,13 +70,19 @@ class Query:
 
 
 def search(
-    project: Project, query: Query, *, harness: str | None = None, agent: str | None = None, since: float | None = None
+    project: Project,
+    sessions: Sessions,
+    query: Query,
+    *,
+    harness: str | None = None,
+    agent: str | None = None,
+    since: float | None = None,
 ) -> Iterator[Hit]:
     """Where it was found, as it is found. What cannot be read is told as a notice and passed over.
 
     `since` leaves out what was said before, in seconds since 1970, and sessions that did not change since.
     """
-    for stored, ahead in _batches(project, Sessions(project).newest_first(harness), agent, since):
+    for stored, ahead in _batches(project, sessions.newest_first(harness), agent, since):
         try:
             yield from _in_session(project, stored, ahead, query, since)
         except (Corrupt, Missing) as error:
@@ -142,7 +148,7 @@ def _messages(project: Project, harness: Harness | None, stream: Stream, query: 
         for line in _lines(project, stream):
             yield Message("file", line.decode("utf-8", "replace"))
         return
-    yield from messages(harness, filter(query.may_match, _lines(project, stream)))
+    yield from messages(harness, (line for line in _lines(project, stream) if query.may_match(line)))
 
 
 def _lines(project: Project, stream: Stream) -> Iterator[bytes]:

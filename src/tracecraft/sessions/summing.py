@@ -20,6 +20,7 @@ from tracecraft.sessions.statistics import Fold, Statistics, seconds_of
 if TYPE_CHECKING:
     from tracecraft.project import Project
 
+_AND = " and "
 REPORTED = "reported"
 """The source of a cost that a harness or provider told."""
 
@@ -82,8 +83,8 @@ def together(several: Sequence[Statistics]) -> Statistics:
         version=first.version,
         parent=first.parent,
         models=list(dict.fromkeys(model for one in several for model in one.models)),
-        messages=_counted(one.messages for one in several),
-        tools=_counted(one.tools for one in several),
+        messages=counted(one.messages for one in several),
+        tools=counted(one.tools for one in several),
         failed=sum(one.failed for one in several),
         unreadable=sum(one.unreadable for one in several),
         usage=_used(one.usage for one in several),
@@ -95,27 +96,36 @@ def together(several: Sequence[Statistics]) -> Statistics:
 
 def cost_of(several: Iterable[Statistics]) -> Cost:
     """What was reported, and of streams of which nothing was, what it costs by the price list."""
-    usd: list[float] = []
-    sources: list[str] = []
-    unpriced: list[str] = []
-    for one in several:
-        if one.cost is not None:
-            usd.append(one.cost)
-            sources.append(REPORTED)
-            continue
-        for model, usage in one.usage.items():
-            price = pricing.dollars(model, usage, _day(one.last)) if _total(usage) else 0.0
-            if price is None:
-                unpriced.append(model)
-            elif price:
-                usd.append(price)
-                sources.append(pricing.source() or "")
-    return Cost(sum(usd) if usd else None, " and ".join(dict.fromkeys(sources)), tuple(dict.fromkeys(unpriced)))
+    return sum_of([_reported(one) if one.cost is not None else _by_list(one) for one in several])
+
+
+def _reported(statistics: Statistics) -> Cost:
+    return Cost(statistics.cost, REPORTED)
+
+
+def _by_list(statistics: Statistics) -> Cost:
+    day = _day(statistics.last)
+    used = [model for model, usage in statistics.usage.items() if _total(usage)]
+    prices = {model: pricing.dollars(model, statistics.usage[model], day) for model in used}
+    known = [price for price in prices.values() if price is not None]
+    return Cost(
+        sum(known) if known else None,
+        (pricing.source() or "") if known else "",
+        [model for model, price in prices.items() if price is None],
+    )
+
+
+def sum_of(costs: Sequence[Cost]) -> Cost:
+    """Several costs as one."""
+    usd = [cost.usd for cost in costs if cost.usd is not None]
+    sources = [source for cost in costs for source in cost.source.split(_AND) if source]
+    unpriced = [model for cost in costs for model in cost.unpriced]
+    return Cost(sum(usd) if usd else None, _AND.join(dict.fromkeys(sources)), tuple(dict.fromkeys(unpriced)))
 
 
 def redactions(manifest: Manifest) -> dict[str, int]:
     """What redaction took out of the streams as they are now, by rule."""
-    return _counted(part.redactions for stream in manifest.streams() for part in manifest.latest(stream))
+    return counted(part.redactions for stream in manifest.streams() for part in manifest.latest(stream))
 
 
 def size(manifest: Manifest) -> int:
@@ -123,7 +133,8 @@ def size(manifest: Manifest) -> int:
     return sum(part.uploaded_bytes for stream in manifest.streams() for part in manifest.latest(stream))
 
 
-def _counted(several: Iterable[dict[str, int]]) -> dict[str, int]:
+def counted(several: Iterable[dict[str, int]]) -> dict[str, int]:
+    """Several counts as one."""
     total: Counter[str] = Counter()
     for one in several:
         total.update(one)
