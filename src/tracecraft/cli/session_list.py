@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +13,9 @@ from tracecraft.cli.output import one_line, show_size, show_time, table
 from tracecraft.clock import iso, show_duration
 
 if TYPE_CHECKING:
+    from tracecraft.records import Stored
     from tracecraft.sessions.listing import Listed, Order
+    from tracecraft.sessions.manifest import Manifest
     from tracecraft.sessions.statistics import Statistics
     from tracecraft.sessions.summing import Cost
 
@@ -55,52 +57,61 @@ def stats(face: Face, session_id: str | None) -> None:
     Example:
       tracecraft session stats 7505c804
     """
-    from tracecraft.sessions import listing
-
     if session_id is None:
-        total = listing.everything(face.project)
-        sessions = sum(total.sessions.values())
-        by_harness = ", ".join(f"{harness} {count}" for harness, count in sorted(total.sessions.items()))
-        heading = f"{sessions} sessions" + (f": {one_line(by_harness)}" if by_harness else "")
-        numbers = _numbers(total.statistics, total.cost, total.redactions)
-        face.show(
-            {"sessions": total.sessions, **numbers}, _told(heading, total.statistics, total.cost, total.redactions)
-        )
-        return
-    document, heading, one = _of_one(face, session_id)
-    statistics, cost, redacted = one
-    face.show({**document, **_numbers(statistics, cost, redacted)}, _told(heading, statistics, cost, redacted))
+        _show_everything(face)
+    else:
+        _show_one(face, session_id)
 
 
-def _of_one(face: Face, given: str) -> tuple[dict[str, Any], str, tuple[Statistics, Cost, Mapping[str, int]]]:
-    """A session's own facts, how it is headed, and what it comes to."""
-    from tracecraft.sessions import registry, summing
+def _show_everything(face: Face) -> None:
+    from tracecraft.sessions.listing import everything
+
+    total = everything(face.project)
+    numbers = _numbers(total.statistics, total.cost, total.redactions, total.duration)
+    told = _told(total.statistics, total.cost, total.redactions, show_duration(total.duration))
+    count = sum(total.sessions.values())
+    heading = f"{count} sessions" + (f": {one_line(_counts(total.sessions))}" if count else "")
+    face.show({"sessions": total.sessions, **numbers}, "\n".join([heading, *told]))
+
+
+def _show_one(face: Face, given: str) -> None:
+    from tracecraft.sessions import summing
     from tracecraft.sessions.finding import Sessions
     from tracecraft.sessions.reading import Stream
 
     stored = Sessions(face.project).find(given)
     manifest = stored.record
-    harness = registry.known(manifest.harness)
-    if harness is None:
-        face.project.say(f"the harness {manifest.harness} is not known here: its records cannot be counted")
-        statistics = summing.together(summing.of_streams(manifest))
-    else:
-        statistics = summing.of_transcript(face.project, stored, harness)
+    statistics = _read(face, stored)
+    cost, redacted = summing.cost_of([statistics]), summing.redactions(manifest)
     streams = [Stream(face.project, stored, name) for name in manifest.streams()]
     document = {
         "harness": manifest.harness,
         "session_id": manifest.session_id,
-        "title": statistics.title,
-        "cwd": statistics.cwd or manifest.cwd or "",
-        "branch": statistics.branch,
-        "first": statistics.first,
-        "last": statistics.last,
+        "title": statistics.title or None,
+        "cwd": statistics.cwd or manifest.cwd or None,
+        "branch": statistics.branch or None,
+        "first": statistics.first or None,
+        "last": statistics.last or None,
         "streams": [
             {"stream": s.name, "size": s.size, "parts": len(s.parts), "complete": not s.gaps()} for s in streams
         ],
     }
+    duration = f"{show_duration(statistics.duration)}, {statistics.first} to {statistics.last}"
+    told = _told(statistics, cost, redacted, duration if statistics.first else "")
     heading = f"{one_line(manifest.harness)} {one_line(manifest.session_id)}  {one_line(statistics.title)}".rstrip()
-    return document, heading, (statistics, summing.cost_of([statistics]), summing.redactions(manifest))
+    numbers = _numbers(statistics, cost, redacted, statistics.duration)
+    face.show({**document, **numbers}, "\n".join([heading, *told]))
+
+
+def _read(face: Face, stored: Stored[Manifest]) -> Statistics:
+    """What a whole session comes to, or what its mirrorer counted where its harness is not known here."""
+    from tracecraft.sessions import registry, summing
+
+    harness = registry.known(stored.record.harness)
+    if harness is not None:
+        return summing.of_transcript(face.project, stored, harness)
+    face.project.say(f"the harness {stored.record.harness} is not known here: this is what its mirrorer counted")
+    return summing.together(summing.of_streams(stored.record))
 
 
 def _row(session: Listed) -> tuple[object, ...]:
@@ -135,7 +146,7 @@ def _document(session: Listed) -> dict[str, Any]:
         "messages": statistics.messages,
         "size": session.size,
         "parts": session.parts,
-        "tokens": {model: msgspec.to_builtins(usage) for model, usage in statistics.usage.items()},
+        "tokens": {model: msgspec.structs.asdict(usage) for model, usage in statistics.usage.items()},
         "cost": cost_document(session.cost),
         "state": session.state,
         "started_at": session.started_at,
@@ -144,7 +155,7 @@ def _document(session: Listed) -> dict[str, Any]:
     }
 
 
-def _numbers(statistics: Statistics, cost: Cost, redacted: Mapping[str, int]) -> dict[str, Any]:
+def _numbers(statistics: Statistics, cost: Cost, redacted: Mapping[str, int], duration: float) -> dict[str, Any]:
     return {
         "messages": statistics.messages,
         "tools": statistics.tools,
@@ -152,28 +163,27 @@ def _numbers(statistics: Statistics, cost: Cost, redacted: Mapping[str, int]) ->
         "unreadable": statistics.unreadable,
         "tokens": {model: msgspec.structs.asdict(usage) for model, usage in statistics.usage.items()},
         "cost": cost_document(cost),
-        "duration_s": round(statistics.duration, 3),
+        "duration_s": round(duration, 3),
         "redactions": dict(redacted),
     }
 
 
-def _told(heading: str, statistics: Statistics, cost: Cost, redacted: Mapping[str, int]) -> str:
-    duration = f"{show_duration(statistics.duration)}, {statistics.first} to {statistics.last}"
+def _told(statistics: Statistics, cost: Cost, redacted: Mapping[str, int], duration: str) -> Iterator[str]:
     facts = (
         ("messages", _counts(statistics.messages)),
         ("tools", _counts(statistics.tools) + (f" ({statistics.failed} failed)" if statistics.failed else "")),
         ("unreadable", f"{statistics.unreadable} lines" if statistics.unreadable else ""),
-        ("duration", duration if statistics.first else ""),
+        ("duration", duration),
         ("redacted", _counts(redacted)),
         ("cost", _cost_told(cost)),
     )
-    lines = [f"{name:<10} {one_line(told)}" for name, told in facts if told]
+    yield from (f"{name:<10} {one_line(told)}" for name, told in facts if told)
     rows = [
         (model or "(not told)", u.input, u.output, u.cache_read, u.cache_write, u.reasoning)
         for model, u in statistics.usage.items()
     ]
-    tokens = table(rows, heads=("TOKENS OF", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITTEN", "REASONING"))
-    return "\n".join([heading, *lines, *([tokens] if tokens else [])])
+    if rows:
+        yield table(rows, heads=("TOKENS OF", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITTEN", "REASONING"))
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -190,7 +200,9 @@ def show_cost(cost: Cost) -> str:
     """A cost in a column; nothing where nothing was used."""
     if cost.usd is None:
         return "unpriced" if cost.unpriced else ""
-    return f"${cost.usd:.2f}" + (" + unpriced" if cost.unpriced else "")
+    return (f"${cost.usd:.2f}" if cost.usd >= 0.01 or not cost.usd else "<$0.01") + (
+        " + unpriced" if cost.unpriced else ""
+    )
 
 
 def _cost_told(cost: Cost) -> str:

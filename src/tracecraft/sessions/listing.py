@@ -48,12 +48,14 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 class Total(NamedTuple):
-    """What sessions come to: how many there are of each harness, and what was redacted by rule."""
+    """What sessions come to: how many there are of each harness, what was redacted by rule, and their hours added up,
+    in seconds."""
 
     sessions: dict[str, int]
     statistics: Statistics
     cost: Cost
     redactions: dict[str, int]
+    duration: float
 
 
 def sessions(
@@ -95,7 +97,7 @@ def listed(project: Project, stored: Stored[Manifest], short_ids: dict[Name, str
 
 def everything(project: Project) -> Total:
     """What all sessions come to."""
-    total = Total({}, Statistics(), Cost(), {})
+    total = Total({}, Statistics(), Cost(), {}, 0.0)
     for stored in Sessions(project).newest_first():
         streams = summing.of_streams(stored.record)
         total = Total(
@@ -103,6 +105,7 @@ def everything(project: Project) -> Total:
             summing.together([total.statistics, *streams]),
             summing.sum_of([total.cost, summing.cost_of(streams)]),
             summing.counted([total.redactions, summing.redactions(stored.record)]),
+            total.duration + summing.together(streams).duration,
         )
     return total
 
