@@ -25,7 +25,7 @@ from tests.sessions.databases.reading import (
     spent,
 )
 from tests.sessions.databases.strategies import holds_only_its_types, rows_of
-from tracecraft.sessions.harness import Machine, Restarted
+from tracecraft.sessions.harness import Found, Machine, Restarted
 from tracecraft.sessions.harnesses.hermes import Hermes
 from tracecraft.sessions.message import About, Message, ToolCall, Usage
 
@@ -124,6 +124,23 @@ def test_changes_of_messages_that_were_read_are_noticed(
     anew, cursor = drain(HERMES, session)
     assert "and more" in [message.text for message in messages(entries(HERMES, anew))]
     assert drain(HERMES, session, cursor) == ([], cursor)
+
+
+def test_a_copy_that_went_its_own_way_is_told_from_the_original(machine: Machine, database: HermesDatabase) -> None:
+    database.turn(1)
+    session = found(HERMES, machine)["s1"]
+    copy = machine.home / "elsewhere" / "state.db"
+    other = HermesDatabase(copy)
+    other.session()
+    other.turn(1)
+    copied = Found("hermes", "s1", copy)
+    _, cursor = drain(HERMES, session)
+    assert drain(HERMES, copied, cursor) == ([], cursor)
+    database.message(timestamp=1.5)
+    other.message(timestamp=2.5)
+    _, cursor = drain(HERMES, session, cursor)
+    with pytest.raises(Restarted):
+        drain(HERMES, copied, cursor)
 
 
 def test_what_happens_to_another_session_does_not_matter(machine: Machine, database: HermesDatabase) -> None:

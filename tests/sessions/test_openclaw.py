@@ -27,7 +27,7 @@ from tests.sessions.databases.reading import (
 )
 from tests.sessions.databases.strategies import events_of_pi, holds_only_its_types, rows_of
 from tests.sessions.databases.writing import writer
-from tracecraft.sessions.harness import Machine, Restarted
+from tracecraft.sessions.harness import Found, Machine, Restarted
 from tracecraft.sessions.harnesses.openclaw import OpenClaw
 from tracecraft.sessions.message import About, Message, ToolCall, Usage
 
@@ -167,6 +167,27 @@ def test_a_rewrite_is_noticed(machine: Machine, database: OpenClawDatabase, chan
     anew, cursor = drain(OPENCLAW, session)
     assert bool(anew) == (change != "delete")
     assert drain(OPENCLAW, session, cursor) == ([], cursor)
+
+
+def test_a_copy_that_went_its_own_way_is_told_from_the_original(
+    machine: Machine, database: OpenClawDatabase, tmp_path: Path
+) -> None:
+    database.append(turn(1))
+    database.close()
+    session = found(OPENCLAW, machine)["s1"]
+    copy = tmp_path / "copy" / "agent" / session.path.name
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(session.path.read_bytes())
+    _, cursor = drain(OPENCLAW, session)
+    copied = Found("openclaw", "s1", copy)
+    assert drain(OPENCLAW, copied, cursor) == ([], cursor)
+    sql = "INSERT INTO transcript_events (session_id, seq, created_at, event_json) VALUES ('s1', 7, {}, '{{}}')"
+    for path, at in ((session.path, 1), (copy, 2)):
+        with writer(path) as harness:
+            harness.run(sql.format(at))
+    _, cursor = drain(OPENCLAW, session, cursor)
+    with pytest.raises(Restarted):
+        drain(OPENCLAW, copied, cursor)
 
 
 def test_a_session_that_openclaw_deleted_keeps_what_was_read_of_it(

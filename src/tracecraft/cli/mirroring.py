@@ -11,12 +11,10 @@ import click
 from tracecraft.cli.face import DURATION, Face, command
 from tracecraft.cli.output import one_line, print_line
 from tracecraft.errors import UsageError
-from tracecraft.sessions.mirrorer import INTERVAL, Mirrorer
 from tracecraft.sessions.harness import Found
 from tracecraft.sessions.locating import Wanted, locate, this_machine
-from tracecraft.sessions.mirror import Flushed, SessionMirror
+from tracecraft.sessions.mirror import INTERVAL, Flushed, SessionMirror
 from tracecraft.sessions.redactor import Redactor, Unredacted
-from tracecraft.sessions.watching import Stop
 
 
 @command("mirror")
@@ -128,6 +126,9 @@ def _mirror_once(face: Face, wanted: Wanted, redactor: Redactor, least: int) -> 
 
 
 def _follow(face: Face, wanted: Wanted, redactor: Redactor, interval: float, least: int) -> None:
+    from tracecraft.sessions.mirrorer import Mirrorer
+    from tracecraft.sessions.watching import Stop
+
     def tell(found: Found, flushed: Flushed) -> None:
         face.show(_document(found, flushed), _line(found, flushed))
 

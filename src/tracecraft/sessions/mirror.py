@@ -33,6 +33,9 @@ from tracecraft.store import pause
 if TYPE_CHECKING:
     from tracecraft.project import Project
 
+INTERVAL = 1.0
+"""Seconds at least between two flushes of one session: no provider refuses that pace."""
+
 _ATTEMPTS = 30
 """How often a flush begins anew because somebody else changed the manifest or the source was rewritten meanwhile."""
 

@@ -17,16 +17,13 @@ from tracecraft.errors import StoreError, TracecraftError
 from tracecraft.sessions import registry
 from tracecraft.sessions.harness import Found, Harness, Machine
 from tracecraft.sessions.locating import Wanted, discover, locate
-from tracecraft.sessions.mirror import Ended, Flushed, SessionMirror
+from tracecraft.sessions.mirror import INTERVAL, Ended, Flushed, SessionMirror
 from tracecraft.sessions.redactor import Redactor
 from tracecraft.sessions.watching import Stop, Watch
 from tracecraft.store import put_many
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
-
-INTERVAL = 1.0
-"""Seconds between two flushes of one session: no provider refuses that pace."""
 
 _WORKERS = 8
 _LOOK_ROUND = 15.0

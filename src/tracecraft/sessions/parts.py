@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -100,6 +99,8 @@ class _Content:
 
     def _spill(self) -> None:
         if self._file is None:
+            import tempfile  # slow to import, and few parts are large
+
             self._file = tempfile.NamedTemporaryFile(prefix="tracecraft-")  # noqa: SIM115 (closed by `close`)
         self._file.writelines(self._pieces)
         self._pieces.clear()

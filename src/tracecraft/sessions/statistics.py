@@ -250,7 +250,8 @@ def _total(usage: Usage) -> int:
 
 def _cut(text: str, length: int = _SHORT) -> str:
     """A text that is short, and that can be written whatever it was made from."""
-    return text[:length].encode("utf-8", "replace").decode()
+    short = text[:length]
+    return short if short.isascii() else short.encode("utf-8", "replace").decode()
 
 
 def _one_line(text: str, length: int) -> str:

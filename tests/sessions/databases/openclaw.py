@@ -91,6 +91,7 @@ class OpenClawDatabase:
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.executescript(schema)
         self._compresses = schema == _SCHEMA
+        self.now = 1795171285000
         if self._compresses:
             self.run("INSERT INTO auth_profile_store VALUES ('k', '{\"token\": \"sk-secret\"}', 1)")
 
@@ -125,7 +126,8 @@ class OpenClawDatabase:
         large = self._compresses and len(data) >= _COMPRESSED_FROM
         column, value = ("event_zstd", zstd.compress(data)) if large else ("event_json", text)
         sql = f"INSERT INTO transcript_events (session_id, seq, created_at, {column}) VALUES (?, ?, ?, ?)"  # noqa: S608
-        self.run(sql, session_id, seq, 1795171285000, value)
+        self.now += 1
+        self.run(sql, session_id, seq, self.now, value)
 
     def rewrite(self, events: list[dict[str, Any]], session_id: str = "s1") -> None:
         self.run("DELETE FROM transcript_events WHERE session_id = ?", session_id)
@@ -137,12 +139,13 @@ class OpenClawDatabase:
     def archive(self, session_id: str = "s1", *, in_file: bool) -> None:
         """What is done to a session that nobody used for long: its events are compressed and deleted."""
         rows = self._database.execute(
-            "SELECT seq, event_json, event_zstd FROM transcript_events WHERE session_id = ? ORDER BY seq", (session_id,)
+            "SELECT seq, created_at, event_json, event_zstd FROM transcript_events WHERE session_id = ? ORDER BY seq",
+            (session_id,),
         ).fetchall()
         records: list[dict[str, Any]] = [{"kind": "header", "version": 1, "sessionId": session_id, "generation": "g"}]
-        for seq, plain, compressed in rows:
+        for seq, at, plain, compressed in rows:
             text = plain if plain is not None else zstd.decompress(compressed).decode()
-            records.append({"kind": "event", "row": {"seq": seq, "event_json": text, "created_at": 1}})
+            records.append({"kind": "event", "row": {"seq": seq, "event_json": text, "created_at": at}})
             records.append({"kind": "identity", "row": {"event_id": f"e{seq}", "seq": seq}})
         data = zstd.compress(b"".join(json.dumps(record).encode() + b"\n" for record in records))
         digest = sha256(data).hexdigest()

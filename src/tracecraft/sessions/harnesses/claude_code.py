@@ -71,7 +71,7 @@ class ClaudeCode(LineHarness):
         folder = root / "projects" / (_chosen_name(machine) or _folder_name(_real(cwd)))
         if not folder.is_dir():
             folder = next(_named(root, machine, cwd), folder)
-        return below(folder, f"{session_id}.jsonl")
+        return folder / f"{layout.segment('session', session_id)}.jsonl"
 
     def stream_path(self, main: Path, stream: str) -> Path:
         if stream.startswith(_AGENT) and "/" not in stream:
@@ -187,16 +187,21 @@ def _agents(folder: Path) -> dict[str, list[Path]]:
     """The subagents beside the sessions of a folder, by session."""
     agents: dict[str, list[Path]] = {}
     for path in _listed(folder, f"{_AGENT}*.jsonl"):
-        with suppress(OSError):
+        with suppress(OSError, LookupError):
             agents.setdefault(_session_of(path, path.stat().st_ino), []).append(path)
     return agents
 
 
 @lru_cache(4096)
 def _session_of(agent: Path, inode: int) -> str:
-    """The session that a subagent's first record names. The inode makes it another question for another file."""
+    """The session that a subagent's first record names; LookupError while there is none, which is not remembered.
+
+    The inode makes it another question for another file.
+    """
     first = next(first_lines(agent, _HEAD), b"")
-    return text(record(parse(first)).get("sessionId"))
+    if session := text(record(parse(first)).get("sessionId")):
+        return session
+    raise LookupError(agent)
 
 
 def _cwd(path: Path) -> str:

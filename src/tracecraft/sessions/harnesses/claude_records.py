@@ -19,6 +19,7 @@ _HARNESS_SPEAKS = re.compile(
     r"|\[Request interrupted by user)"
 )
 _INJECTED = ("isMeta", "isCompactSummary", "isVisibleInTranscriptOnly", "isSidechain")
+_BEGINNING = 200
 _PLACEHOLDERS = {"image": "[image]", "document": "[document]"}
 _NO_MODEL = "<synthetic>"
 
@@ -102,7 +103,7 @@ def _queued(found: dict[str, Any], at: str) -> Iterator[Entry]:
 
 
 def _is_injected(found: dict[str, Any], said: str) -> bool:
-    return any(found.get(mark) for mark in _INJECTED) or bool(_HARNESS_SPEAKS.match(said))
+    return any(found.get(mark) for mark in _INJECTED) or bool(_HARNESS_SPEAKS.match(said[:_BEGINNING]))
 
 
 def _text_of(content: Any) -> str:

@@ -88,7 +88,7 @@ def _is_injected(item: dict[str, Any], said: str) -> bool:
     """Newer versions tell for each part where it came from; of older ones the text must tell."""
     parts = records(record(item, "internal_chat_message_metadata_passthrough").get("content_item_metadata"))
     origins = {text(record(part, "provenance").get("type")) for part in parts} - {""}
-    return "user" not in origins if origins else bool(_HARNESS_SPEAKS.match(said))
+    return "user" not in origins if origins else bool(_HARNESS_SPEAKS.match(said[:_HEADER]))
 
 
 def _call(kind: str, item: dict[str, Any]) -> ToolCall:

@@ -35,9 +35,13 @@ _ROLES = {"user", "assistant", "tool", "system"}
 
 
 class _Read(msgspec.Struct):
-    """What was read: up to which message, how many, and sums of the ids of those that bear each mark."""
+    """What was read: up to which message of when, how many, and sums of the ids of those that bear each mark.
+
+    The time tells the message from another of that id, in a copy of the database that went its own way.
+    """
 
     id: Number = 0
+    at: float = 0.0
     count: Number = 0
     active: Number = 0
     compacted: Number = 0
@@ -46,6 +50,7 @@ class _Read(msgspec.Struct):
         number = row["id"]
         return _Read(
             id=number,
+            at=_time(row),
             count=self.count + 1,
             active=self.active + (number if row.get("active", 1) == 1 else 0),
             compacted=self.compacted + (number if row.get("compacted") == 1 else 0),
@@ -107,13 +112,19 @@ def _sums(database: Database, session_id: str, last: int) -> _Read | None:
     active = "active = 1" if "active" in columns else "1"
     compacted = "compacted = 1" if "compacted" in columns else "0"
     sums = database.one(
-        f"SELECT max(id) AS id, count(*) AS count, sum(CASE WHEN {active} THEN id ELSE 0 END) AS active,"  # noqa: S608
+        f"SELECT max(id) AS id, timestamp, count(*) AS count, sum(CASE WHEN {active} THEN id ELSE 0 END) AS active,"  # noqa: S608
         f" sum(CASE WHEN {compacted} THEN id ELSE 0 END) AS compacted"
         " FROM messages WHERE session_id = ? AND id <= ?",
         session_id,
         last,
     )
-    return _Read(**sums) if sums["count"] else None
+    at = _time(sums)
+    del sums["timestamp"]
+    return _Read(**sums, at=at) if sums["count"] else None
+
+
+def _time(row: dict[str, Any]) -> float:
+    return float(common.number(row["timestamp"]) or 0.0)
 
 
 def _message_line(row: dict[str, Any]) -> bytes:

@@ -6,9 +6,6 @@ long move to an archive, from which they are read on.
 
 from __future__ import annotations
 
-import io
-import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,30 +14,26 @@ import msgspec
 
 from tracecraft.sessions import fields
 from tracecraft.sessions.harness import Batch, Bookmark, Cursor, Found, Machine, Restarted, Source
-from tracecraft.sessions.harnesses import common, pi_events
+from tracecraft.sessions.harnesses import common, openclaw_events, pi_events
 from tracecraft.sessions.harnesses.openclaw_files import DATABASE, OpenClawFiles, state_folders
-from tracecraft.sessions.lines import parse
 from tracecraft.sessions.message import About, Entry
-from tracecraft.sessions.rows import Database, Number, RowHarness, chosen, decoded, embedded, line, opened, place
+from tracecraft.sessions.rows import Database, Number, RowHarness, chosen, decoded, line, opened, place
 
 _WINDOW = (
     *("session_id", "previous_session_id", "reason", "created_at", "started_at", "ended_at", "status"),
     *("model_provider", "model", "agent_harness_id", "parent_session_key", "spawned_by", "display_name"),
 )
-_ARCHIVE = re.compile(r"[a-f0-9]{64}\.jsonl\.zst")
-_LARGEST_EVENT = 4 * 1024 * 1024
-_LARGEST_ARCHIVE = 64 * 1024 * 1024
-"""OpenClaw's own limits of what it decompresses, in bytes."""
-
-_WINDOW_LOG = 25
-"""The memory that decompressing may take, as a power of two of bytes. A file says how much it needs."""
 
 
 class _Read(msgspec.Struct):
-    """What was read: in which generation, up to which event, how many."""
+    """What was read: in which generation, up to which event of when, how many.
+
+    The time, in milliseconds since 1970, tells the event from another in a copy of the database that went its own way.
+    """
 
     generation: str = ""
     seq: Number = -1
+    at: Number = 0
     count: Number = 0
 
 
@@ -84,29 +77,26 @@ class OpenClaw(RowHarness):
             found = []
             for row in list(database.rows(query)):
                 if session_id := _text(row["session_id"]):
+                    folder = fields.text(openclaw_events.first(database, session_id).get("cwd"))
                     modified = (common.number(row["modified"]) or 0) / 1000
-                    found.append(Found(self.name, session_id, path, _folder(database, session_id), modified))
+                    found.append(Found(self.name, session_id, path, folder, modified))
         return found, gone
 
     def lines(self, database: Database, found: Found, cursor: Cursor | None) -> Iterable[tuple[bytes, Cursor]]:
         read = _Read() if cursor is None else place(cursor, _Read)
         generation = _generation(database, found.session_id)
-        if _is_stored(database, found.session_id):
-            events, before = _events(database, found.session_id, read.seq)
-        elif (archived := _cold(database, found)) is not None:
-            events = ((seq, event) for seq, event in archived if seq > read.seq)
-            before = sum(1 for seq, _ in archived if seq <= read.seq)
+        events = openclaw_events.in_rows(database, found.session_id, read.seq)
+        if events is None:
+            events = openclaw_events.in_archive(database, found, read.seq)
             generation = generation if cursor is None else read.generation
-        elif cursor is None or _is_deleted(database, found.session_id):
+        if events is None:
+            if cursor is not None and not _is_deleted(database, found.session_id):
+                raise Restarted(f"the events of {found.session_id} are gone")
             return
-        else:
-            raise Restarted(f"the events of {found.session_id} are gone")
-        if cursor is not None and (generation, before) != (read.generation, read.count):
+        if cursor is not None and (generation, events.before, events.at) != (read.generation, read.count, read.at):
             raise Restarted(f"the events of {found.session_id} were rewritten")
-        count = read.count
-        for seq, event in events:
-            count += 1
-            yield _event_line(seq, event), msgspec.to_builtins(_Read(generation, seq, count))
+        for count, event in enumerate(events.behind, start=read.count + 1):
+            yield event.line(), msgspec.to_builtins(_Read(generation, event.seq, event.at, count))
 
     def header(self, database: Database, found: Found) -> bytes:
         window = database.one("SELECT * FROM session_windows WHERE session_id = ?", found.session_id)
@@ -158,10 +148,6 @@ def _text(value: Any) -> str:
     return decoded(value) if isinstance(value, bytes) else ""
 
 
-def _is_stored(database: Database, session_id: str) -> bool:
-    return bool(database.one("SELECT 1 FROM transcript_events WHERE session_id = ? LIMIT 1", session_id))
-
-
 def _is_deleted(database: Database, session_id: str) -> bool:
     """Whether OpenClaw keeps what it deleted of a session for itself."""
     if not database.columns("session_transcript_archives"):
@@ -174,86 +160,6 @@ def _generation(database: Database, session_id: str) -> str:
         return ""
     query = "SELECT generation FROM transcript_rewrite_watermarks WHERE session_id = ?"
     return _text(database.one(query, session_id).get("generation"))
-
-
-def _folder(database: Database, session_id: str) -> str:
-    """The folder in which a session was held, as its first event tells; sessions in archives tell none."""
-    query = "SELECT * FROM transcript_events WHERE session_id = ? ORDER BY seq LIMIT 1"
-    return fields.text((parse(_event(database.one(query, session_id))) or {}).get("cwd"))
-
-
-def _events(database: Database, session_id: str, seq: int) -> tuple[Iterator[tuple[int, bytes]], int]:
-    """The events behind one, and how many there are up to it."""
-    own = "FROM transcript_events WHERE session_id = ? AND typeof(seq) = 'integer' AND seq"
-    rows = database.rows(f"SELECT * {own} > ? ORDER BY seq", session_id, seq)
-    before = database.one(f"SELECT count(*) AS count {own} <= ?", session_id, seq)
-    return ((row["seq"], _event(row)) for row in rows), before["count"]
-
-
-def _event(row: dict[str, Any]) -> bytes:
-    """The JSON of an event, which larger ones have compressed; empty when it is broken."""
-    compressed = row.get("event_zstd")
-    if not isinstance(compressed, bytes):
-        event = row.get("event_json")
-        return event if isinstance(event, bytes) else b""
-    try:
-        return b"".join(_decompressed(compressed, _LARGEST_EVENT))
-    except OSError:
-        return b""
-
-
-def _event_line(seq: int, event: bytes) -> bytes:
-    """An event as it is; one that is no JSON object, as the text in its row."""
-    json = embedded(event)
-    if isinstance(json, msgspec.Raw) and event.lstrip().startswith(b"{"):
-        return bytes(json) + b"\n"
-    return line("transcript_events", {"seq": seq, "event_json": event})
-
-
-def _cold(database: Database, found: Found) -> list[tuple[int, bytes]] | None:
-    """The events of a session that was archived because nobody used it. Raises OSError when they are not there."""
-    if not database.columns("session_transcript_cold_archives"):
-        return None
-    query = "SELECT * FROM session_transcript_cold_archives WHERE session_id = ?"
-    archive = database.one(query, found.session_id)
-    if not archive:
-        return None
-    data = archive.get("archive_blob")
-    name = _text(archive.get("archive_name"))
-    if not isinstance(data, bytes):
-        if not _ARCHIVE.fullmatch(name):
-            return None
-        data = (found.path.parent.parent / "sessions" / "cold" / name).read_bytes()
-    return [event for record in _decompressed(data, _LARGEST_ARCHIVE) if (event := _archived(record))]
-
-
-def _archived(record: bytes) -> tuple[int, bytes] | None:
-    """An archive holds events, and what OpenClaw needs to restore its indexes."""
-    told = parse(record) or {}
-    row = fields.record(told, "row")
-    seq, event = row.get("seq"), row.get("event_json")
-    if told.get("kind") != "event" or type(seq) is not int or not isinstance(event, str):
-        return None
-    return seq, event.encode("utf-8", "replace")
-
-
-def _decompressed(data: bytes, limit: int) -> Iterator[bytes]:
-    """What was compressed, line by line. Raises OSError when it is broken, or more than the limit."""
-    if sys.version_info >= (3, 14):
-        from compression.zstd import DecompressionParameter, ZstdError, ZstdFile
-    else:
-        from backports.zstd import DecompressionParameter, ZstdError, ZstdFile
-
-    left = limit
-    try:
-        with ZstdFile(io.BytesIO(data), options={DecompressionParameter.window_log_max: _WINDOW_LOG}) as file:
-            while part := file.readline(left + 1):
-                left -= len(part)
-                if left < 0:
-                    raise OSError(f"more than {limit} bytes are compressed in it")
-                yield part
-    except (ZstdError, EOFError) as error:
-        raise OSError(f"not readable as zstd: {error}") from error
 
 
 def _about(window: dict[str, Any]) -> About:

@@ -67,7 +67,7 @@ def looks_random(secret: bytes) -> bool:
     if len(secret) < 16 or b"=" in secret.rstrip(b"=") or _PATH.search(secret) or _UUID.fullmatch(secret):
         return False
     kinds = [_kind(byte) for byte in secret]
-    if not ("0" in kinds and ("a" in kinds or "A" in kinds) or ("a" in kinds and "A" in kinds)):
+    if not (("0" in kinds and ("a" in kinds or "A" in kinds)) or ("a" in kinds and "A" in kinds)):
         return False
     if _ATTRIBUTE.fullmatch(secret) and kinds.count("0") <= 2:
         return False
