@@ -119,7 +119,7 @@ def _runs(manifest: Manifest, smaller_than: int) -> Iterator[Run]:
         run: list[Part] = []
         for part in manifest.parts_of(generation.g):
             small = part.uploaded_bytes < smaller_than
-            if run and (not small or sum(known.uploaded_bytes for known in run) + part.uploaded_bytes > LARGEST):
+            if run and not (small and _fits(run, part)):
                 if len(run) > 1:
                     yield run
                 run = []
@@ -127,6 +127,12 @@ def _runs(manifest: Manifest, smaller_than: int) -> Iterator[Run]:
                 run.append(part)
         if len(run) > 1:
             yield run
+
+
+def _fits(run: Run, part: Part) -> bool:
+    """Whether a part may join a run. Where something is missing between them, merging would hide that."""
+    size = sum(known.uploaded_bytes for known in run) + part.uploaded_bytes
+    return size <= LARGEST and part.span[0] == run[-1].span[1]
 
 
 def _keys(project: Project, manifest: Manifest, parts: Iterable[Part]) -> Sequence[str]:

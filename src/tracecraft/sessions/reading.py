@@ -39,10 +39,10 @@ Line = bytes | LongLine
 
 
 class Gap(NamedTuple):
-    """Bytes of the source that are missing between two parts; `end` is None where it is not known how many."""
+    """Bytes of the source that are missing between two parts. Where they are there twice, `end` is before `start`."""
 
     start: int
-    end: int | None
+    end: int
 
 
 class Stream:

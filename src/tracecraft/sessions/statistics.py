@@ -54,7 +54,7 @@ class Statistics(msgspec.Struct, omit_defaults=True):
     @property
     def duration(self) -> float:
         """Seconds between the first and the last entry."""
-        first, last = _seconds(self.first), _seconds(self.last)
+        first, last = seconds_of(self.first), seconds_of(self.last)
         return 0.0 if first is None or last is None else last - first
 
 
@@ -114,7 +114,7 @@ class Fold:
         except msgspec.ValidationError:
             return fold
         fold._state = fold._known.state
-        fold._first, fold._last = _seconds(fold._known.first), _seconds(fold._known.last)
+        fold._first, fold._last = seconds_of(fold._known.first), seconds_of(fold._known.last)
         return fold
 
     def feed_line(self, harness: Harness, line: bytes) -> None:
@@ -217,7 +217,7 @@ class Fold:
             self._known.title, self._state.title_rank = title, rank
 
     def _time(self, at: str) -> None:
-        if at in (self._known.last, self._known.first) or (seconds := _seconds(at)) is None:
+        if at in (self._known.last, self._known.first) or (seconds := seconds_of(at)) is None:
             return
         if self._first is None or seconds < self._first:
             self._first, self._known.first = seconds, at[:_LONGEST_TIME]
@@ -259,7 +259,7 @@ def _one_line(text: str, length: int) -> str:
     return " ".join(words)[:length].rstrip()
 
 
-def _seconds(at: str) -> float | None:
+def seconds_of(at: str) -> float | None:
     """Seconds since 1970 of an RFC 3339 time; one without a zone is taken as UTC."""
     try:
         time = datetime.fromisoformat(at[:_LONGEST_TIME])
