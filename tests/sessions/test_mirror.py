@@ -143,7 +143,7 @@ def test_two_machines_with_diverging_copies_do_not_fight(folder_world: World) ->
 
 
 def test_killed_at_every_request(ministack_endpoint: Endpoint, tmp_path: Path) -> None:
-    """Killed at its first request, its second and so on, before or after the server has it; the source grows between."""
+    """Killed at its first request, its second and so on, before or after the server has it, while the source grows."""
     make_bucket(ministack_endpoint, "crash-mirror")
     direct = World.in_bucket(tmp_path, ministack_endpoint, "crash-mirror")
     source = Growing.of(direct, "writer")

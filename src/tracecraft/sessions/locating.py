@@ -37,6 +37,8 @@ def locate(wanted: Wanted, machine: Machine, say: Say) -> Sequence[Found]:
 
     `say` hears of what cannot be mirrored and why.
     """
+    if wanted.harness is not None:
+        registry.harness(wanted.harness)  # a misspelt one is refused, not searched for in vain
     found = discover(wanted, machine, say)
     if wanted.session_id is not None:
         return [_only(wanted.session_id, found)]

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -25,13 +25,9 @@ from tracecraft.sessions.message import Entry
 BATCH = 8 * 1024 * 1024
 """Bytes of lines that are read at a time. A larger row is read alone."""
 
-_SNAPSHOT = 32 * 1024 * 1024
-"""Bytes of a database that is copied into memory where opening it would leave files beside it."""
-
 _BUSY_SECONDS = 0.2
 _HEADER_BYTES = 20
 _LOG_MODE = b"\x02\x02"
-_PLAIN_MODE = b"\x01\x01"
 _JSON = msgspec.json.Decoder(msgspec.Raw)
 _ENCODER = msgspec.json.Encoder()
 
@@ -69,30 +65,34 @@ class Database:
 def opened(path: Path) -> Iterator[Database]:
     """One consistent view of a database. Raises OSError when it is locked, broken or gone: later it may not be."""
     with _ALONE:
-        connection: sqlite3.Connection | None = None
         try:
-            connection = _connection(path)
-            yield Database(connection)
+            with _connected(path) as connection:
+                yield Database(connection)
         except sqlite3.Error as error:
             raise OSError(f"the database {path} cannot be read at present: {error}") from error
-        finally:
-            if connection is not None:
-                connection.close()
 
 
-def _connection(path: Path) -> sqlite3.Connection:
+@contextmanager
+def _connected(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that leaves no file beside the database."""
     path = path.resolve()
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, "no database", str(path))
     log, shared = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
-    uri = path.as_uri() + "?mode=ro"
-    if log.exists() and shared.exists():
-        try:
+    if log.exists() and not shared.exists():
+        raise BlockingIOError(errno.EAGAIN, "its log needs the harness to be opened once", str(path))
+    if not log.exists() and _keeps_a_log(path):
+        with _at_rest(path, log), closing(_begun(_open(f"{path.as_uri()}?mode=ro&immutable=1"))) as connection:
+            yield connection
+    else:
+        with closing(_shared(f"{path.as_uri()}?mode=ro", log.exists())) as connection:
+            yield connection
+
+
+def _shared(uri: str, has_log: bool) -> sqlite3.Connection:
+    if has_log:
+        with suppress(sqlite3.OperationalError):
             return _begun(_open(f"{uri}&readonly_shm=1"))
-        except sqlite3.OperationalError:
-            return _begun(_open(uri))
-    if not log.exists() and _would_leave_files(path):
-        return _begun(_copy(path, log))
     return _begun(_open(uri))
 
 
@@ -113,31 +113,23 @@ def _begun(connection: sqlite3.Connection) -> sqlite3.Connection:
     return connection
 
 
-def _would_leave_files(path: Path) -> bool:
-    """Whether SQLite would make a log beside the database just to read it: nobody has it open, and it is kept with one.
-
-    A large one is opened all the same: its copy would not fit into the memory that mirroring may take.
-    """
+def _keeps_a_log(path: Path) -> bool:
+    """Whether SQLite would make a log beside the database just to read it."""
     with path.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
-    return header.endswith(_LOG_MODE) and path.stat().st_size <= _SNAPSHOT
+        return file.read(_HEADER_BYTES).endswith(_LOG_MODE)
 
 
-def _copy(path: Path, log: Path) -> sqlite3.Connection:
-    """The database as a copy in memory. Raises OSError if somebody opened or changed it meanwhile."""
+@contextmanager
+def _at_rest(path: Path, log: Path) -> Iterator[None]:
+    """For a database that nobody has open. Raises OSError if somebody opened or changed it while it was read."""
     before = path.stat()
-    data = bytearray(path.read_bytes())
-    after = path.stat()
-    if log.exists() or (before.st_mtime_ns, before.st_size, before.st_ino) != (
-        after.st_mtime_ns,
-        after.st_size,
-        after.st_ino,
-    ):
-        raise BlockingIOError(f"the database {path} changed while it was read")
-    data[_HEADER_BYTES - len(_PLAIN_MODE) : _HEADER_BYTES] = _PLAIN_MODE
-    connection = _open(":memory:")
-    connection.deserialize(data)
-    return connection
+    try:
+        yield
+    finally:
+        after = path.stat()
+        same = (before.st_mtime_ns, before.st_size, before.st_ino) == (after.st_mtime_ns, after.st_size, after.st_ino)
+        if log.exists() or not same:
+            raise BlockingIOError(errno.EAGAIN, "changed while it was read", str(path))
 
 
 def place(cursor: Cursor, shape: type[Shape]) -> Shape:

@@ -122,10 +122,13 @@ class _Window:
     def __init__(self, counts: Counter[str], text: bool) -> None:
         self.data = b"\n"
         self.text = text
-        self.looked = self.done = 1
+        self.looked = 0
+        self.done = 1
         self.until = 0
         self.found: list[_Found] = []
         self._counts = counts
+        self._mark = b""
+        self._lines = 0
 
     def settle(self, end: int) -> Iterator[bytes]:
         """Hand out what comes before `end`, where nothing more will be found."""
@@ -138,17 +141,26 @@ class _Window:
             if secret.start >= self.until:
                 yield from self._pass(secret.start)
                 self._counts[secret.name] += 1
-                yield marks.mark(secret.name)
+                self._mark = marks.mark(secret.name)
+                yield self._mark
             self.until = max(self.until, secret.end)
         del self.found[:behind]
         yield from self._pass(end)
 
     def _pass(self, end: int) -> Iterator[bytes]:
-        """Hand out up to `end`, but of what belongs to a secret only its newlines, so that lines stay in number."""
-        if self.done < self.until:
+        """Hand out up to `end`, but of what belongs to a secret only its newlines, so that lines stay in number.
+
+        A secret of several lines has its mark on the first and on the last.
+        """
+        if self.done < min(self.until, end):
             over = min(self.until, end)
-            yield b"\n" * self.data.count(b"\n", self.done, over)
-            self.done = max(self.done, over)
+            newlines = self.data.count(b"\n", self.done, over)
+            yield b"\n" * newlines
+            self._lines += newlines
+            self.done = over
+        if self.done == self.until and self._lines:
+            yield self._mark
+            self._lines = 0
         if self.done < end:
             yield self.data[self.done : end]
             self.done = end

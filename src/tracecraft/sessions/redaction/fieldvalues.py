@@ -9,7 +9,8 @@ from tracecraft.sessions.redaction.regex import NOWHERE, Match, Span
 LONGEST = 4096
 """Bytes of the longest value that is looked at."""
 
-_UNQUOTED = re.compile(rb"[A-Za-z0-9_.~+/%!@#^*?:=-]{8,512}(?=[\s\"'`\\,;&|<)}\]]|\Z)")
+_UNQUOTED = re.compile(rb"[A-Za-z0-9_.~+/%!@#^*?:-]{8,512}={0,3}")
+_AFTER_UNQUOTED = frozenset(b" \t\r\n\"'`\\,;&|<)}]")
 _SPACE = re.compile(rb"\s")
 _ESCAPED_SPACE = re.compile(rb"\\[nrt]")
 _BACKSLASH = 0x5C
@@ -39,7 +40,7 @@ def _opened(text: bytes, match: Match) -> bytes:
 
 def _unquoted(text: bytes, start: int) -> Span | None:
     found = _UNQUOTED.match(text, start)
-    if found is None:
+    if found is None or (found.end() < len(text) and text[found.end()] not in _AFTER_UNQUOTED):
         return None
     return start, start + len(found[0].rstrip(b".:"))
 

@@ -70,10 +70,7 @@ def worth_knowing(value: str) -> bool:
         return False
     if plausible.placeholder(data[:512]) or plausible.everyday(data):
         return False
-    return (
-        bool(re.search(r"[0-9]|[^A-Za-z0-9_ .-]|[a-z][A-Z]|[A-Z][a-z].*[A-Z]", value))
-        and plausible.entropy(data) >= 2.5
-    )
+    return bool(re.search(r"[0-9]|[^A-Za-z0-9_ .-]|[a-z][A-Z]|[A-Z][a-z].*[A-Z]", value)) and plausible.entropy(data) >= 2.5
 
 
 def in_urls(text: str) -> Iterator[str]:

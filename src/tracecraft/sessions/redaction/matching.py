@@ -24,6 +24,7 @@ _BREAK = re.compile(
 """What ends in a letter, digit or dash and yet goes before a word: escapes, colours, the marks of a diff."""
 _SPLIT_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\(?:u[0-9a-fA-F]{0,3})?\Z")
 """The beginning of an escape that goes on after it."""
+_BACKSLASHES = re.compile(rb"\\+")
 _PLACEHOLDERS_WITHIN = 512
 
 BEHIND = max(_LOOK_BACK, marks.REACH) + max(-keyword.lead for rule in RULES for keyword in rule.keywords)
@@ -55,7 +56,7 @@ def _may_begin(rule: Rule, text: bytes, begin: int) -> bool:
 def _end_of_view(rule: Rule, text: bytes, begin: int, in_json: bool) -> int:
     """How far the shape may look: to the end of the line, but for a key that stands on many lines of plain text."""
     end = min(len(text), begin + rule.reach)
-    if rule.check == "pem" and not in_json:
+    if rule.lines and not in_json:
         return end
     newline = text.find(b"\n", begin, end)
     return end if newline < 0 else newline
@@ -85,7 +86,8 @@ def _is_structure(quote: bytes) -> bool:
     return quote.endswith(b'"') and len(quote) % 2 == 1
 
 
-def _plausible(rule: Rule, secret: bytes) -> bool:
+def _plausible(rule: Rule, written: bytes) -> bool:
+    secret = _BACKSLASHES.sub(rb"\\", written) if rule.field else written
     if rule.check != "pem" and placeholder(secret[:_PLACEHOLDERS_WITHIN]):
         return False
     return CHECKS[rule.check](secret) and entropy(secret) >= rule.entropy

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from math import log2
 
 _PLACEHOLDER = re.compile(
-    rb"""x{5,} | \*{3,} | \.{3,} | \xe2\x80\xa6 | \xe2\x80\xa2 | ([^A])\1{7,} | 12345678 | abcdefgh
+    rb"""x{5,} | \*{3,} | \.{3,} | \xe2\x80\xa6 | \xe2\x80\xa2 | ((?-i:[^A]))\1{7,} | 12345678 | abcdefgh
     | example | placeholder | change[_-]?me | redacted | your[_-] | ^your | insert[_-] | replace[_-] | dummy | notreal
-    | \$\{ | \{\{ | <% | %\( | ^<.*>$ | ^\$[a-z_({] | ^%[a-z]+%$
+    | \$\{ | \{\{ | <% | %\( | ^<.*>$ | ^\$[a-z_]\w*$ | ^\$[({] | ^%[a-z]+%$
     # Keys that are public: of a test account in Stripe's documents, of Azure's emulators, of the example of jwt.io.
     | 4eC39HqLyjWDarjtT1zdp7dc | Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6 | C2y6yDjf5.R.ob0N8A7Cgv30VRDJIWEHLM
     | eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9l""",
@@ -67,7 +67,7 @@ def looks_random(secret: bytes) -> bool:
     if len(secret) < 16 or b"=" in secret.rstrip(b"=") or _PATH.search(secret) or _UUID.fullmatch(secret):
         return False
     kinds = [_kind(byte) for byte in secret]
-    if not (("0" in kinds and ("a" in kinds or "A" in kinds)) or ("a" in kinds and "A" in kinds)):
+    if not ("0" in kinds and ("a" in kinds or "A" in kinds) or ("a" in kinds and "A" in kinds)):
         return False
     if _ATTRIBUTE.fullmatch(secret) and kinds.count("0") <= 2:
         return False
@@ -139,7 +139,6 @@ def _anything(_secret: bytes) -> bool:
 
 CHECKS: dict[str, Callable[[bytes], bool]] = {
     "": _anything,
-    "placeholder": _anything,
     "random": looks_random,
     "token": looks_random,
     "key": _key,

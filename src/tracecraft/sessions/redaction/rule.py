@@ -31,7 +31,7 @@ class Rule(NamedTuple):
     ends where the value begins. `edges` says what may not touch the secret: `word` (letters, digits, `_` and `-`, on both
     sides), `blob` (`+` and `/` before it as well: the prefix may occur within base64), `right` (only what follows) or
     `none`. `entropy` is the least Shannon entropy in bits a byte, `check` a further test, by its name in `plausible`. What matches `unless` right before the keyword makes it
-    something else.
+    something else. In plain text the shape sees more than one line where `lines` says so.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Rule(NamedTuple):
     check: str = ""
     unless: str = ""
     field: bool = False
+    lines: bool = False
 
 
 QUOTE = r"""\\{0,15}["'`]"""
@@ -58,7 +59,7 @@ _SECRET_WORD = r"(?i:key|token|secret|auth|pass|password|passwd|pwd|pat|credenti
 _WHICH = r"(?i:s|_?(?:[0-9]{1,2}|v[0-9]|prod|dev|test|staging|live|default))?"
 _ON_THE_WAY = r"""[A-Za-z0-9_. \\"':{-]{0,32}?"""
 _AFTER_A_NAME = ('"', "'", "`", "\\", "=", ":", " =", " :", ">")
-_BEFORE_A_TOKEN = ("\n", " ", "\t", '"', "'", "`", "=", ":", ",", "/", "(", "[", ">", "@", r"\n", r"\t", "%3d", "u003d")
+_BEFORE_A_TOKEN = ("\n", " ", "\t", '"', "'", "`", "=", ":", ",", "/", "(", "[", ">", "@", r"\n", r"\t", "%3d", "u003d", "{", "<", "|", ";", "?", "&", "!", "-", "+", "m")
 
 
 def own(
@@ -68,17 +69,19 @@ def own(
     *,
     back: int = 0,
     reach: int = 512,
-    entropy: float = 3.0,
+    entropy: float = 2.6,
     edges: str = "",
     check: str = "",
+    lines: bool = False,
 ) -> Rule:
     """A secret that can be told by itself. Its keywords (one string: separated by spaces) stand `back` bytes into it."""
     words = keywords.split(" ") if isinstance(keywords, str) else keywords
     found = tuple(Keyword(word.encode(), -back) for word in words)
-    return Rule(name, found, shape, reach, entropy, edges or ("right" if "(?P<secret>" in shape else "word"), check)
+    edges = edges or ("right" if "(?P<secret>" in shape else "word")
+    return Rule(name, found, shape, reach, entropy, edges, check, lines=lines)
 
 
-def begun(name: str, keywords: str, shape: str, *, entropy: float = 3.0, reach: int = 512) -> Rule:
+def begun(name: str, keywords: str, shape: str, *, entropy: float = 2.6, reach: int = 512) -> Rule:
     """The same where the keyword is so short that words end in it: it counts only behind what goes before a token."""
     found = tuple(
         Keyword((before + word).encode(), len(before)) for word in keywords.split(" ") for before in _BEFORE_A_TOKEN
@@ -86,7 +89,7 @@ def begun(name: str, keywords: str, shape: str, *, entropy: float = 3.0, reach: 
     return Rule(name, found, shape, reach, entropy)
 
 
-def named(name: str, words: str, shape: str, *, entropy: float = 3.0, check: str = "") -> Rule:
+def named(name: str, words: str, shape: str, *, entropy: float = 2.6, check: str = "") -> Rule:
     """A secret that is one only behind a name with one of these words, and after it a word such as key or token."""
     keywords = tuple(Keyword(word.encode()) for word in words.split(" "))
     told = f"(?i:{'|'.join(word.replace('.', '[.]') for word in words.split(' '))})"

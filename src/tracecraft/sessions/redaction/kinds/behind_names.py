@@ -11,12 +11,10 @@ _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 BEHIND_NAMES = (
     # Models
-    named("deepseek-api-key", "deepseek", r"sk-[0-9a-f]{32}"),
     named("mistral-api-key", "mistral", r"[A-Za-z0-9]{32}"),
     named("cohere-api-key", "cohere co_api_", r"[A-Za-z0-9]{40}"),
     named("deepgram-api-key", "deepgram", _HEX40),
     named("assemblyai-api-key", "assemblyai", _HEX32),
-    named("stability-api-key", "stability", r"sk-[A-Za-z0-9]{48}"),
     named("voyage-api-key", "voyage", r"pa-[A-Za-z0-9_-]{43}"),
     named("deepinfra-api-key", "deepinfra", r"[A-Za-z0-9]{32}"),
     named("baseten-api-key", "baseten", r"[A-Za-z0-9]{8}\.[A-Za-z0-9]{32}"),
@@ -77,7 +75,7 @@ BEHIND_NAMES = (
     named("splunk-hec-token", "splunk", _UUID),
     named("sumologic-key", "sumologic sumo_ sumo-", r"[A-Za-z0-9]{64}"),
     named("logtail-token", "logtail betterstack better_stack", r"[A-Za-z0-9]{24}", entropy=3.5),
-    named("pagerduty-key", "pagerduty", r"[A-Za-z0-9_+-]{20}|[0-9a-f]{32}"),
+    named("pagerduty-key", "pagerduty", r"[0-9a-f]{32}|[A-Za-z0-9_+-]{20}"),
     named("opsgenie-key", "opsgenie", _UUID),
     named("amplitude-key", "amplitude", _HEX32),
     named("mixpanel-secret", "mixpanel", _HEX32),
@@ -96,7 +94,7 @@ BEHIND_NAMES = (
     named("zendesk-token", "zendesk", r"[A-Za-z0-9]{40}"),
     named("freshdesk-key", "freshdesk", r"[A-Za-z0-9]{20}", entropy=3.3),
     named("twitter-secret", "twitter x_api x_access", r"[A-Za-z0-9]{50}|[0-9]{8,20}-[A-Za-z0-9]{40}", entropy=3.5),
-    named("twitter-bearer-token", "twitter x_bearer", r"A{20}[A-Za-z0-9%]{60,110}"),
+    named("twitter-bearer-token", "twitter", r"A{20}[A-Za-z0-9%]{60,110}"),
     named("facebook-app-secret", "facebook fb_app", _HEX32),
     named("spotify-secret", "spotify", _HEX32),
     named("twitch-secret", "twitch", r"[a-z0-9]{30}"),
