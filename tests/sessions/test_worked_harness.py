@@ -118,3 +118,16 @@ def test_a_harness_that_does_not_load_stops_no_other(folder_world: World, instal
     done = folder_world.run("polly", "session", "mirror", PYTHONPATH=installed)
     assert "broken" in done.err
     assert stored(folder_world) == chat.read_bytes()
+
+
+def test_a_deleted_session_stops_no_other(folder_world: World, installed: str, chat: Path) -> None:
+    other = chat.with_name("deleted.jsonl")
+    other.write_bytes(chat.read_bytes())
+    folder_world.run("polly", "session", "mirror", "--all", PYTHONPATH=installed)
+    folder_world.run("polly", "session", "delete", "deleted", "--yes")
+    for path in (chat, other):
+        write(path, {"kind": "typed", "text": "and now?"})
+    folder_world.run("polly", "session", "mirror", "--session-id", "deleted", exits=3, PYTHONPATH=installed)
+    done = folder_world.run("polly", "session", "mirror", "--all-harnesses", PYTHONPATH=installed)
+    assert "deleted is left out" in done.err
+    assert stored(folder_world) == chat.read_bytes()

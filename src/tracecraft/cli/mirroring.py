@@ -10,7 +10,7 @@ import click
 
 from tracecraft.cli.face import DURATION, Face, command
 from tracecraft.cli.output import one_line, print_line
-from tracecraft.errors import UsageError
+from tracecraft.errors import UsageError, WrongState
 from tracecraft.sessions.harness import Found
 from tracecraft.sessions.locating import Wanted, locate, this_machine
 from tracecraft.sessions.mirror import INTERVAL, Flushed, SessionMirror
@@ -118,7 +118,12 @@ def _mirror_once(face: Face, wanted: Wanted, redactor: Redactor, least: int) -> 
     done = []
     for found in locate(wanted, this_machine(), project.say):
         session = SessionMirror(project, registry.harness(found.harness), found, redactor)
-        done.append((found, session.flush(least=least)))
+        try:
+            done.append((found, session.flush(least=least)))
+        except (WrongState, OSError) as error:
+            if not wanted.every:
+                raise
+            project.say(f"{found.harness} {found.session_id} is left out: {error}")
     if any(flushed for _, flushed in done):
         project.write_after(project.agents.beat_item(), done="what was new is mirrored")
     text = "\n".join(_line(found, flushed) for found, flushed in done) or "no sessions"
