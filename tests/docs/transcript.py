@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 SESSION = "7505c804-0c1f-4b0e-9d3a-5f6b8a2e4d17"
@@ -47,6 +48,6 @@ def _said(cwd: Path, number: int, kind: str, content: object, **more: object) ->
     }
 
 
-def _answered(cwd: Path, number: int, blocks: list[dict[str, str]], tokens: int) -> dict[str, object]:
+def _answered(cwd: Path, number: int, blocks: Sequence[Mapping[str, object]], tokens: int) -> dict[str, object]:
     usage = {"input_tokens": 900, "output_tokens": tokens}
     return _said(cwd, number, "assistant", blocks, id=f"msg_{number}", model="claude-sonnet-4-5", usage=usage)
