@@ -80,7 +80,7 @@ def test_parts_that_nobody_names_are_no_fault_and_are_swept(folder_world: World)
     project = folder_world.open()
     project.store.put(project.layout.part("pi", SESSION, 9, "0000ffff"), b"left\n")
     shown = folder_world.run("reader", "session", "verify")
-    assert "1 parts that nobody names" in shown.out
+    assert "1 part that nobody names" in shown.out
     assert orphans(folder_world)
     assert "swept" in folder_world.run("fixer", "session", "verify", "--repair").out
     assert not orphans(folder_world)

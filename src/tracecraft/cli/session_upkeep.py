@@ -74,7 +74,7 @@ def compact(face: Face, session_id: str, keep_tail: int) -> None:
     manifest = stored.record
     face.show(
         {"harness": manifest.harness, "session_id": manifest.session_id, "parts_before": before, "parts": after},
-        f"{before} parts became {after}" if after != before else f"nothing to merge ({after} parts)",
+        f"{_parts(before)} became {after}" if after != before else f"nothing to merge ({_parts(after)})",
     )
 
 
@@ -103,7 +103,7 @@ def delete(face: Face, session_id: str, forget: bool, yes: bool) -> None:
     stays = "" if forget else "; to let it be mirrored again: the same with --forget"
     face.show(
         {"harness": manifest.harness, "session_id": manifest.session_id, "parts": parts, "forgotten": forget},
-        f"deleted {who} ({parts} parts){stays}",
+        f"deleted {who} ({_parts(parts)}){stays}",
     )
 
 
@@ -137,7 +137,7 @@ def _told(verified: Verified, repaired: bool) -> Iterator[str]:
         yield f"  {what}: bytes {first} to {last} of the source of {stream}"
     if verified.leftover:
         done = "swept" if repaired else "left by a mirrorer that is at work or was killed"
-        yield f"  {len(verified.leftover)} parts that nobody names ({done})"
+        yield f"  {_parts(len(verified.leftover))} that nobody names ({done})"
     if not verified.is_whole:
         yield "  next: tracecraft session mirror" + (
             ", where the source still is; it begins anew" if repaired or not verified.damaged else
@@ -151,3 +151,7 @@ def _summary(found: Sequence[tuple[Verified, bool]], is_sound: bool) -> str:
     if is_sound:
         return f"{sessions}, all sound"
     return f"{sessions}, {wrong} not sound" if wrong else f"{sessions}; some manifests cannot be read"
+
+
+def _parts(count: int) -> str:
+    return "1 part" if count == 1 else f"{count} parts"

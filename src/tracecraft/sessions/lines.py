@@ -54,7 +54,9 @@ class LineHarness(ABC):
     def recognises(self, source: Source, cursor: Cursor, bookmark: Bookmark | None) -> bool | None:
         try:
             file = opened(source.path, plain=source.whole)
-            return recognises_whole(file, cursor) if source.whole else recognises(file, _end(cursor), bookmark)
+            if source.whole:
+                return recognises_whole(file, cursor, bookmark)
+            return recognises(file, _end(cursor), bookmark)
         except Restarted:
             return False
         except OSError:
@@ -98,13 +100,16 @@ def read_lines(file: File, end: int) -> Batch | None:
 
 
 def read_whole(file: File, cursor: Cursor | None) -> Batch | None:
-    """The whole file, or None when it is empty or was read already. Raises Restarted when it changed since."""
+    """The whole file, or None when it is empty or was read already. Raises Restarted when its size is another one.
+
+    Whether the same number of bytes are the same bytes is asked of `recognises_whole` before.
+    """
     state = file.state()
-    now = {"end": state.size, "mtime_ns": state.mtime_ns}
     if cursor is not None:
-        if cursor != now:
+        if cursor.get("end") != state.size:
             raise Restarted(f"{file.path} changed")
         return None
+    now = {"end": state.size, "mtime_ns": state.mtime_ns}
     return Batch(_unchanged(file, state), state.size, now) if state.size else None
 
 
@@ -136,12 +141,13 @@ def recognises(file: File, end: int, before: Bookmark | None) -> bool | None:
     return None if touched else True
 
 
-def recognises_whole(file: File, cursor: Cursor) -> bool | None:
-    """The same for a file that was copied as a whole: its cursor alone tells."""
+def recognises_whole(file: File, cursor: Cursor, before: Bookmark | None) -> bool | None:
+    """The same for a file that was copied as a whole: it is known by the time when it was read, or compared since."""
     state = file.state()
     if cursor.get("end") != state.size:
         return False
-    return True if cursor.get("mtime_ns") == state.mtime_ns else None
+    compared = before.get("mtime_ns") if before and before.get("end") == state.size else None
+    return True if state.mtime_ns in (cursor.get("mtime_ns"), compared) else None
 
 
 def first_lines(path: Path, limit: int) -> Iterator[bytes]:

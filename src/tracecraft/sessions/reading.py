@@ -27,6 +27,7 @@ LONGEST_LINE = 16 << 20
 
 _LOOKS = 20
 _LAST_BYTES = 64 << 10
+_MUCH = 1 << 20
 
 
 class LongLine(NamedTuple):
@@ -146,7 +147,7 @@ class Stream:
             yield max(0, start)
             if start <= 0:
                 return
-            wanted = 8 * kept
+            wanted = kept * (8 if kept < _MUCH else 2)
 
     def grow(self, stored: Stored[Manifest]) -> bool:
         """Take a newer manifest; returns whether the stream was begun anew meanwhile, to be read from its start."""

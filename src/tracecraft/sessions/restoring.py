@@ -170,7 +170,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 def _in_the_way(path: Path) -> WrongState:
     return WrongState(
-        f"{path} is there and is not what was mirrored; nothing was written",
+        f"{path} is there and is not what is in the store, which has no secrets; nothing was written",
         hint="move it away, or restore into another folder: --to PATH",
         path=str(path),
     )
