@@ -1,0 +1,129 @@
+"""Following: seconds from a line's being written to its being in the store, and what an idle follower asks for."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from benchmarks.counting import by_kind
+from benchmarks.measure import BenchmarkError
+from benchmarks.programs import Place, Seat
+from benchmarks.sessions.sources import CLAUDE, Growing
+from benchmarks.watched import Watched
+from tests.support.processes import wait_until
+from tests.support.proxy import Proxy
+from tests.support.servers import Endpoint
+from tracecraft.layout import Layout
+from tracecraft.records import read
+from tracecraft.sessions.manifest import Manifest
+from tracecraft.store import Store
+
+BUSY_EVERY = 10.0
+"""Seconds between two lines of each other session, where they grow too."""
+
+_COMMAND = ("session", "mirror", "--harness", CLAUDE, "--all", "--follow", "--json", "--yes")
+_LONGEST_PAUSE = 2.0
+_LONGEST = 120.0
+_LOOK = 0.02
+"""Seconds between two looks into the store: a latency is known no better."""
+
+
+def latencies(place: Place, followed: int, trials: int, *, busy: bool) -> dict[str, Any]:
+    """One row: lines are written at random moments, each to one of the followed sessions, and waited for.
+
+    With `busy` every other session grows meanwhile by a line every 10 s.
+    """
+    project = f"follow-{followed}-{'busy' if busy else 'quiet'}"
+    with _following(place, place, project, followed) as sources, ExitStack() as stack:
+        watched = sources[: max(1, followed // 10)]
+        if busy:
+            stack.enter_context(_growing(sources[len(watched) :]))
+        store = place.store()
+        found = [_latency(store, project, random.choice(watched)) for _ in range(trials)]
+    print(f"  {place.name}, {followed} followed, busy {busy}: worst {max(found):.2f} s", flush=True)
+    return {"store": place.name, "followed": followed, "busy": busy, "seconds": found}
+
+
+def idle(place: Place, endpoint: Endpoint, counts: Sequence[int], seconds: float) -> list[dict[str, Any]]:
+    """A row for each number of sessions, followed by one process that finds nothing new for so long."""
+    with ExitStack() as stack:
+        proxies = []
+        for followed in counts:
+            proxy = stack.enter_context(Proxy(endpoint.url))
+            seen = place.through(endpoint, proxy.url)
+            stack.enter_context(_following(place, seen, f"idle-{followed}", followed))
+            proxies.append(proxy)
+        time.sleep(2.0)  # the flushes that were waited for may still tidy up
+        for proxy in proxies:
+            proxy.clear()
+        time.sleep(seconds)
+        return [
+            _idle_row(followed, seconds, proxy, f"idle-{followed}")
+            for followed, proxy in zip(counts, proxies, strict=True)
+        ]
+
+
+def _idle_row(followed: int, seconds: float, proxy: Proxy, project: str) -> dict[str, Any]:
+    heartbeat = Layout(project).agent("ann")
+    beats = [request for request in proxy.requests if request.key == heartbeat]
+    others = [request for request in proxy.requests if request.key != heartbeat]
+    return {"followed": followed, "seconds": seconds, "sessions": by_kind(others), "heartbeats": by_kind(beats)}
+
+
+@contextmanager
+def _following(direct: Place, seen: Place, project: str, followed: int) -> Iterator[list[Growing]]:
+    """So many sessions, all of them mirrored, and a process that follows them through `seen` during the block."""
+    seat: Seat = seen.seat(project, "ann")
+    sources = [Growing(seat, number) for number in range(followed)]
+    for source in sources:
+        source.grow(4096)
+    store = direct.store()
+    with Watched(seat.start(*_COMMAND)):
+        for source in sources:
+            _wait(store, project, source, _LONGEST)
+        yield sources
+
+
+def _latency(store: Store, project: str, source: Growing) -> float:
+    time.sleep(random.uniform(0.0, _LONGEST_PAUSE))
+    source.grow_a_line()
+    written = time.monotonic()
+    _wait(store, project, source, _LONGEST)
+    return time.monotonic() - written
+
+
+def _wait(store: Store, project: str, source: Growing, seconds: float) -> None:
+    transcript, size = source.transcript, source.transcript.size
+    key = Layout(project).manifest(transcript.harness, transcript.session_id)
+
+    def is_stored() -> bool:
+        found = read(store, key, Manifest)
+        return found is not None and found.record.total_source_bytes >= size
+
+    if not wait_until(is_stored, seconds=seconds, every=_LOOK):
+        raise BenchmarkError(f"{transcript.session_id} of {project} is not in the store after {seconds:g} s")
+
+
+@contextmanager
+def _growing(sources: Sequence[Growing]) -> Iterator[None]:
+    """Each of these gets a line every so often while the block lasts, one after the other."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            for source in sources:
+                if over.wait(BUSY_EVERY / len(sources)):
+                    return
+                source.grow_a_line()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
