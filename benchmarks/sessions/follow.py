@@ -28,6 +28,8 @@ BUSY_EVERY = 10.0
 _COMMAND = ("session", "mirror", "--harness", CLAUDE, "--all", "--follow", "--json", "--yes")
 _LONGEST_PAUSE = 2.0
 _LONGEST = 120.0
+_SETTLED = 2.0
+"""Seconds after which what followed a flush is over."""
 _LOOK = 0.02
 """Seconds between two looks into the store: a latency is known no better."""
 
@@ -51,27 +53,43 @@ def latencies(place: Place, followed: int, trials: int, *, busy: bool) -> dict[s
 def idle(place: Place, endpoint: Endpoint, counts: Sequence[int], seconds: float) -> list[dict[str, Any]]:
     """A row for each number of sessions, followed by one process that finds nothing new for so long."""
     with ExitStack() as stack:
-        proxies = []
-        for followed in counts:
-            proxy = stack.enter_context(Proxy(endpoint.url))
-            seen = place.through(endpoint, proxy.url)
-            stack.enter_context(_following(place, seen, f"idle-{followed}", followed))
-            proxies.append(proxy)
-        time.sleep(2.0)  # the flushes that were waited for may still tidy up
-        for proxy in proxies:
-            proxy.clear()
+        idlers = [_Idler(stack, place, endpoint, followed) for followed in counts]
+        time.sleep(_SETTLED)
+        for idler in idlers:
+            idler.proxy.clear()
         time.sleep(seconds)
-        return [
-            _idle_row(followed, seconds, proxy, f"idle-{followed}")
-            for followed, proxy in zip(counts, proxies, strict=True)
-        ]
+        rows = [idler.row(seconds) for idler in idlers]
+        for idler in idlers:
+            idler.require_awake()
+    return rows
 
 
-def _idle_row(followed: int, seconds: float, proxy: Proxy, project: str) -> dict[str, Any]:
-    heartbeat = Layout(project).agent("ann")
-    beats = [request for request in proxy.requests if request.key == heartbeat]
-    others = [request for request in proxy.requests if request.key != heartbeat]
-    return {"followed": followed, "seconds": seconds, "sessions": by_kind(others), "heartbeats": by_kind(beats)}
+class _Idler:
+    """A process that follows so many sessions, and the proxy that sees what it asks for."""
+
+    def __init__(self, stack: ExitStack, place: Place, endpoint: Endpoint, followed: int) -> None:
+        self.proxy = stack.enter_context(Proxy(endpoint.url))
+        self._followed = followed
+        self._project = f"idle-{followed}"
+        self._store = place.store()
+        seen = place.through(endpoint, self.proxy.url)
+        self._sources = stack.enter_context(_following(place, seen, self._project, followed))
+
+    def row(self, seconds: float) -> dict[str, Any]:
+        heartbeat = Layout(self._project).agent("ann")
+        beats = [request for request in self.proxy.requests if request.key == heartbeat]
+        others = [request for request in self.proxy.requests if request.key != heartbeat]
+        return {
+            "followed": self._followed,
+            "seconds": seconds,
+            "sessions": by_kind(others),
+            "heartbeats": by_kind(beats),
+        }
+
+    def require_awake(self) -> None:
+        """Raises BenchmarkError unless it still follows: who has ended asks for nothing either."""
+        self._sources[0].grow_a_line()
+        _wait(self._store, self._project, self._sources[0], _LONGEST)
 
 
 @contextmanager
