@@ -110,5 +110,5 @@ def _one_core() -> Iterator[None]:
 
 def _has_hyperscan(program: Path) -> bool:
     python = program.with_name("python")
-    command = [python, "-c", "import hyperscan"]
+    command = [str(python), "-c", "import hyperscan"]
     return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
