@@ -74,11 +74,11 @@ def test_a_store_that_is_away_is_waited_for(ministack_endpoint: Endpoint, tmp_pa
             follower.json()
             proxy.down = True
             source.grow(5)
-            until(lambda: any("away" in line for line in follower.errors), "the outage is told")
+            until(lambda: any("the store is away" in line for line in follower.errors), "the outage is told")
             source.grow(5)
             proxy.down = False
             until(lambda: reassembled(direct) == source.data, "everything is mirrored")
-            until(lambda: any("back" in line for line in follower.errors), "that it is back is told")
+            until(lambda: any("the store is back" in line for line in follower.errors), "that it is back is told")
             assert follower.interrupt() == 0
     assert [made.g for made in manifest(direct).generations] == [1]
 
