@@ -24,16 +24,18 @@ if TYPE_CHECKING:
 LARGEST = 8 << 20
 """Bytes up to which parts are merged."""
 
-_TIERS = ((1 << 20, 32), (LARGEST, 8))
-"""So many neighbours smaller than so many bytes are merged without being asked. In two steps, so that the growth of a
-long session does not write the same bytes again and again."""
+_TIERS = ((0, 64 << 10, 16), (64 << 10, 1 << 20, 16), (1 << 20, LARGEST, 4))
+"""Parts of at least and below so many bytes are merged without being asked when so many of them are neighbours. Only
+parts of like size are: so a long session's growth writes each byte a few times, and not again with every merge."""
 
 Run = Sequence[Part]
 
 
 def compact_if_many(project: Project, stored: Stored[Manifest]) -> Stored[Manifest]:
     """Merge where small parts have become many. Failing to is no error: the next flush will."""
-    runs = [run for smaller_than, count in _TIERS for run in _runs(stored.record, smaller_than) if len(run) >= count]
+    runs = [
+        run for at_least, below, count in _TIERS for run in _runs(stored.record, at_least, below) if len(run) >= count
+    ]
     if not runs:
         return stored
     try:
@@ -52,7 +54,7 @@ def compact(project: Project, stored: Stored[Manifest], keep_tail: int = 0) -> S
     }
     runs = [
         run
-        for whole in _runs(stored.record, LARGEST)
+        for whole in _runs(stored.record, 0, LARGEST)
         if len(run := [part for part in whole if part.uuid not in kept]) > 1
     ]
     stored = merge(project, stored, runs) if runs else stored
@@ -113,17 +115,17 @@ def _contents(project: Project, manifest: Manifest, run: Run) -> Iterator[bytes]
         yield data
 
 
-def _runs(manifest: Manifest, smaller_than: int) -> Iterator[Run]:
-    """Neighbours in one generation, all of them smaller, that fit into one part; two or more at a time."""
+def _runs(manifest: Manifest, at_least: int, below: int) -> Iterator[Run]:
+    """Neighbours in one generation, all of a size between these, that fit into one part; two or more at a time."""
     for generation in manifest.generations:
         run: list[Part] = []
         for part in manifest.parts_of(generation.g):
-            small = part.uploaded_bytes < smaller_than
-            if run and not (small and _fits(run, part)):
+            alike = at_least <= part.uploaded_bytes < below
+            if run and not (alike and _fits(run, part)):
                 if len(run) > 1:
                     yield run
                 run = []
-            if small:
+            if alike:
                 run.append(part)
         if len(run) > 1:
             yield run

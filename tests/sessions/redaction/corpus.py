@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.sessions.redaction import structures
-from tests.sessions.redaction.drawing import draw
+from tests.sessions.redaction.drawing import draw, longest
 from tracecraft.sessions.redaction.rule import Rule
 from tracecraft.sessions.redaction.rules import RULES
 
@@ -110,7 +110,9 @@ def _behind_names(names: list[str], secret: str) -> Iterator[Sample]:
 
 def _names(rule: Rule, source: random.Random) -> list[str]:
     words = sorted({keyword.text.decode().removeprefix("--").strip("\n \"'`\\=:>") for keyword in rule.keywords})
-    return [f"{prefix}{word}".replace("_-", "-").replace("__", "_") for word in words for prefix in ("my", "db_", "X_DB_")]
+    return [
+        f"{prefix}{word}".replace("_-", "-").replace("__", "_") for word in words for prefix in ("my", "db_", "X_DB_")
+    ]
 
 
 def _word(rule: Rule, source: random.Random) -> str:
@@ -157,8 +159,8 @@ def _mutilated(rule: Rule, source: random.Random) -> Iterator[str]:
             yield _misspelt(rule, text, source)
         if text == secret:
             yield f"Zq{source.choice(ALNUM)}{text}"
-        if _longest(rule.shape) < 10**6:
-            yield text + "".join(source.choices(ALNUM, k=_longest(rule.shape)))
+        if longest(rule.shape) < 10**6:
+            yield text + "".join(source.choices(ALNUM, k=longest(rule.shape)))
     text, _ = draw(rule.shape, source, constant=True)
     yield text
     begin = _common_beginning(rule, source)
@@ -189,12 +191,6 @@ def _misspelt(rule: Rule, text: str, source: random.Random) -> str:
     return "\N{BULLET}".join(text)
 
 
-def _longest(shape: str) -> int:
-    from tests.sessions.redaction.drawing import parser
-
-    return int(parser.parse(shape).getwidth()[1])
-
-
 def _common_beginning(rule: Rule, source: random.Random) -> str:
     one, other = (draw(rule.shape, source)[0] for _ in range(2))
     same = next((n for n, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), 0)
@@ -218,24 +214,25 @@ def _wrong_names(rule: Rule, source: random.Random) -> Iterator[str]:
 
 def _told_by_itself(secret: str) -> bool:
     """Whether the secret has a shape of its own too, so that it needs no name."""
-    return any(
-        "(?P<close>" not in rule.shape and not rule.field and re.search(rule.shape, secret) for rule in RULES
-    )
+    return any("(?P<close>" not in rule.shape and not rule.field and re.search(rule.shape, secret) for rule in RULES)
+
+
+_NO_VALUES = (
+    *("", "string", "true", "12345678", "changeme", "your-api-key", "xxxxxxxxxxxxxxxxxxxx", "<TOKEN>", "${SECRET_1}"),
+    *("{{ secret }}", "example-token-123456", "****************", "/run/secrets/app1", "password123", "test-token-123"),
+    *("https://host.test/login2", "none of 4 your business", "[REDACTED:github-token]"),
+)
+_CODE = (
+    *("os.environ['KEY1']", "getenv(KEY2)", "self.settings.value", "process.env.API_KEY_2", "request.form.get(k1)"),
+    *("generate(length=32)", "required_parameter", "None", "str | None = None,", "secretsManager.get1(name)"),
+    *("ApiGatewayApiKey", "PKCS7PrivateKeyTypes,", "defaultToConfig2,", "arn:aws:kms:us-west-2:1:key/c9fe-0795"),
+)
 
 
 def _harmless_fields(rule: Rule, source: random.Random) -> Iterator[str]:
     for name in _names(rule, source):
-        for value in (
-            "", "string", "true", "12345678", "changeme", "your-api-key", "xxxxxxxxxxxxxxxxxxxx", "<TOKEN>", "${SECRET_1}",
-            "{{ secret }}", "example-token-123456", "****************", "/run/secrets/app1", "password123",
-            "https://host.test/login2", "none of 4 your business", "test-token-123", "[REDACTED:github-token]",
-        ):  # fmt: skip
-            yield f'"{name}": "{value}"'
-        for code in (
-            "os.environ['KEY1']", "getenv(KEY2)", "self.settings.value", "process.env.API_KEY_2", "request.form.get(k1)",
-            "generate(length=32)", "required_parameter", "None", "str | None = None,", "secretsManager.get1(name)",
-        ):  # fmt: skip
-            yield f"{name} = {code}"
+        yield from (f'"{name}": "{value}"' for value in _NO_VALUES)
+        yield from (f"{name} = {code}" for code in _CODE)
     for number in ("input_tokens", "max_tokens", "token_count", "cache_key", "session_key", "tokens"):
         yield f'"{number}": 123456789'
         yield f'"{number}": "{"".join(source.choices(HEX, k=12))}"'

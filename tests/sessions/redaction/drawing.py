@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import io
 import random
 import re
 import string
+from contextlib import redirect_stdout
 from re import _constants as codes  # type: ignore[attr-defined]  # typeshed leaves it out
 from re import _parser as parser  # type: ignore[attr-defined]  # typeshed leaves it out
 from typing import Any
@@ -24,6 +26,19 @@ def draw(expression: str, source: random.Random, *, constant: bool = False) -> t
     made.names = {number: name for name, number in tree.state.groupdict.items()}
     text = made.sequence(tree)
     return text, text if made.secret is None else made.secret
+
+
+def longest(expression: str) -> int:
+    """The most letters that can match; billions if there is no limit."""
+    return int(parser.parse(expression).getwidth()[1])
+
+
+def looks_around(expression: str) -> bool:
+    """Whether it matches at places (`^`, `$`, `\\b`) and not only letters."""
+    said = io.StringIO()
+    with redirect_stdout(said):
+        parser.parse(expression).dump()
+    return re.search(r"^\s*AT ", said.getvalue(), re.MULTILINE) is not None
 
 
 class _Drawn:
@@ -64,7 +79,9 @@ class _Drawn:
         most = min(int(most), least + _MORE)
         if len(items) == 1 and items[0] == (codes.LITERAL, ord("\\")):
             most = least  # the contexts escape by themselves
-        return "".join(self.sequence(items) for _ in range(self._source.choice([least, most, self._source.randint(least, most)])))
+        return "".join(
+            self.sequence(items) for _ in range(self._source.choice([least, most, self._source.randint(least, most)]))
+        )
 
     def _choice(self, letters: str) -> str:
         return letters[0] if self._constant else self._source.choice(letters)

@@ -22,7 +22,9 @@ def _random(source: random.Random, size: int, letters: str = _ALNUM) -> str:
 
 def _pem(source: random.Random, kind: str, lines: int = 12, head: str = "") -> str:
     body = "\n".join(_random(source, 64, _BASE64) for _ in range(lines))
-    return f"{_DASHES}BEGIN {kind}{_DASHES}\n{head}{body}\n{_random(source, 30, _BASE64)}==\n{_DASHES}END {kind}{_DASHES}"
+    return (
+        f"{_DASHES}BEGIN {kind}{_DASHES}\n{head}{body}\n{_random(source, 30, _BASE64)}==\n{_DASHES}END {kind}{_DASHES}"
+    )
 
 
 def _private_keys(source: random.Random) -> Iterator[tuple[str, str]]:
@@ -102,7 +104,18 @@ def _url_passwords(source: random.Random) -> Iterator[tuple[str, str]]:
 
 
 def _almost_url_passwords(source: random.Random) -> Iterator[str]:
-    for login in ("user", "user:pass", "user:password", "u:${PASS}", "u:$PASS", "u:<pw>", ":***", "u:xxxxxx", "me:8080", "a:{pw}"):
+    for login in (
+        "user",
+        "user:pass",
+        "user:password",
+        "u:${PASS}",
+        "u:$PASS",
+        "u:<pw>",
+        ":***",
+        "u:xxxxxx",
+        "me:8080",
+        "a:{pw}",
+    ):
         yield f"https://{login}@host.test/path"
     yield "https://host.test:8080/a@b"
     yield "ssh://git@github.test:22/x"
@@ -111,13 +124,23 @@ def _almost_url_passwords(source: random.Random) -> Iterator[str]:
 
 
 def _bearers(source: random.Random) -> Iterator[tuple[str, str]]:
-    for secret in (_random(source, 32), _random(source, 64, "0123456789abcdef"), _random(source, 40, _ALNUM + "._-") + "x"):
+    for secret in (
+        _random(source, 32),
+        _random(source, 64, "0123456789abcdef"),
+        _random(source, 40, _ALNUM + "._-") + "x",
+    ):
         yield f"Authorization: Bearer {secret}", secret
         yield f"-H 'authorization: bearer {secret}'", secret
 
 
 def _almost_bearers(_source: random.Random) -> Iterator[str]:
-    for rest in ("authentication_is_required_here", "tokens", "$TOKEN", "${ACCESS_TOKEN_OF_THE_USER}", "<access-token-goes-here>"):
+    for rest in (
+        "authentication_is_required_here",
+        "tokens",
+        "$TOKEN",
+        "${ACCESS_TOKEN_OF_THE_USER}",
+        "<access-token-goes-here>",
+    ):
         yield f"Authorization: Bearer {rest}"
     yield "Bearer xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
     yield "the bearer of this long letter_from_somebody_else"
@@ -150,7 +173,14 @@ def _headers(source: random.Random) -> Iterator[tuple[str, str]]:
 
 
 def _almost_headers(_source: random.Random) -> Iterator[str]:
-    for rest in ("token", "required_for_this_endpoint", "Bearer", "$AUTH", "token ${GITHUB_TOKEN_1}", "AWS4-HMAC-SHA256 Credential"):
+    for rest in (
+        "token",
+        "required_for_this_endpoint",
+        "Bearer",
+        "$AUTH",
+        "token ${GITHUB_TOKEN_1}",
+        "AWS4-HMAC-SHA256 Credential",
+    ):
         yield f"Authorization: {rest}"
 
 
@@ -248,7 +278,9 @@ def _almost_otps(_source: random.Random) -> Iterator[str]:
     yield "otpauth://totp/Shop:me?issuer=Shop"
 
 
-_WORDS = "abandon ability able about above absent absorb abstract absurd abuse access accident account accuse achieve acid"
+_WORDS = (
+    "abandon ability able about above absent absorb abstract absurd abuse access accident account accuse achieve acid"
+)
 
 
 def _seeds(source: random.Random) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from tests.sessions.redaction import corpus
+from tests.sessions.redaction.drawing import longest, looks_around
 from tracecraft.sessions.redaction import Redactor
 from tracecraft.sessions.redaction.rule import Rule
 from tracecraft.sessions.redaction.rules import RULES
@@ -48,6 +49,16 @@ def test_what_harnesses_write_is_left_alone() -> None:
     lines = list(corpus.noise(random.Random("noise"), 1000))
     counts: Counter[str] = Counter()
     assert list(b"".join(REDACTOR.redact(lines, counts)).splitlines(keepends=True)) == lines
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_shape_is_bounded_and_sees_nothing_outside(rule: Rule) -> None:
+    """Its reach bounds it. What looks around would see where the text was cut."""
+    assert not looks_around(rule.shape)
+    assert longest(rule.shape) <= rule.reach or longest(rule.shape) > 10**6
+    for keyword in rule.keywords:
+        assert keyword.text == keyword.text.lower()
+        assert len(keyword.text) >= 3
 
 
 def test_there_are_many_kinds_with_names_of_their_own() -> None:

@@ -34,7 +34,8 @@ from collections import Counter
 from tracecraft.sessions.redaction import KnownSecret, Redactor
 
 redactor, counts = Redactor([KnownSecret("env-A", "a9" * 20)]), Counter()
-secret = b" sk-ant-" + b"api03-" + bytes(random.Random(1).choices(b"abcdefghijklmnopqrstuvwxyz0123456789_", k=95)) + b" "
+letters = b"abcdefghijklmnopqrstuvwxyz0123456789_"
+secret = b" sk-ant-" + b"api03-" + bytes(random.Random(1).choices(letters, k=95)) + b" "
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 if sys.platform != "darwin" else 1024)
 def line(pieces):

@@ -34,23 +34,44 @@ def write(path: Path, text: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["FOO_TOKEN", "OPENAI_API_KEY", "DB_PASSWORD", "PGPASSWORD", "CLIENT_SECRET", "AWS_SECRET_ACCESS_KEY", "NPM_AUTH"]
-    + ["GITHUB_PAT", "apiKey", "JWT_SECRET_1", "SOME_CREDENTIALS", "MY_KEY_PROD"],
+    [
+        *("FOO_TOKEN", "OPENAI_API_KEY", "DB_PASSWORD", "PGPASSWORD", "CLIENT_SECRET", "AWS_SECRET_ACCESS_KEY"),
+        *("NPM_AUTH", "GITHUB_PAT", "apiKey", "JWT_SECRET_1", "SOME_CREDENTIALS", "MY_KEY_PROD"),
+    ],
 )
 def test_variables_that_say_secret(name: str, tmp_path: Path) -> None:
     value = secret()
     assert found(tmp_path, {name: value}) == {value: f"env-{name}"}
 
 
-@pytest.mark.parametrize("name", ["PATH", "SSH_AUTH_SOCK", "GPG_KEY", "TOKEN_FILE", "API_KEY_ID", "AUTH_URL", "EDITOR", "KEY_NAME"])
+@pytest.mark.parametrize(
+    "name", ["PATH", "SSH_AUTH_SOCK", "GPG_KEY", "TOKEN_FILE", "API_KEY_ID", "AUTH_URL", "EDITOR", "KEY_NAME"]
+)
 def test_variables_that_do_not(name: str, tmp_path: Path) -> None:
     assert found(tmp_path, {name: secret()}) == {}
 
 
 @pytest.mark.parametrize(
     "value",
-    ["", "short1", "production", "/run/secrets/token1", "~/.token1", "https://host.test/v1", "1234567890", "1e1000000", "true"]
-    + ["changeme", "password123", "your-api-key-1", "xxxxxxxxxxxx", "aaaaaaaa1", "${OTHER_1}", "many\nlines1A", "a" * 5000 + "1"],
+    [
+        "",
+        "short1",
+        "production",
+        "/run/secrets/token1",
+        "~/.token1",
+        "https://host.test/v1",
+        "1234567890",
+        "1e1000000",
+        "true",
+        "changeme",
+        "password123",
+        "your-api-key-1",
+        "xxxxxxxxxxxx",
+        "aaaaaaaa1",
+        "${OTHER_1}",
+        "many\nlines1A",
+        "a" * 5000 + "1",
+    ],
 )
 def test_values_that_are_no_secrets(value: str, tmp_path: Path) -> None:
     assert found(tmp_path, {"FOO_TOKEN": value}) == {}

@@ -1,4 +1,4 @@
-"""What holds for any text: it does not matter how it is cut, JSON stays JSON, lines stay in number, twice is as once."""
+"""What holds for any text: how it is cut does not matter, JSON stays JSON, lines stay in number, twice is as once."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ def _secrets() -> list[str]:
 _PIECES = [
     *_secrets(),
     *[secret.value for secret in KNOWN],
-    *["password", '"password": "', "token=", "secret: '", "--api-key ", "Bearer ", "://", "://u:", "@", "eyJ", "sk-", "npm_", "fw_"],
-    *["-----BEGIN ", "PRIVATE KEY-----", "-----END ", "[REDACTED:", "[REDACTED:jwt]", "]", "[", "datadog", "discord", "curl -u a:"],
-    *["\\", '"', "'", "`", "\n", "\r", "\t", "\x00", "\x1b[1m", " ", "=", ":", "/", "+", "-", "_", ".", ",", "%3D", "\\n", "\\u00e9", "é", "→"],
+    *["password", '"password": "', "token=", "secret: '", "--api-key ", "Bearer ", "://", "://u:", "@", "eyJ", "sk-"],
+    *["npm_", "fw_", "-----BEGIN ", "PRIVATE KEY-----", "-----END ", "datadog", "discord", "curl -u a:"],
+    *["[REDACTED:", "[REDACTED:jwt]", "]", "[", "\\", '"', "'", "`", "\n", "\r", "\t", "\x00", "\x1b[1m", " ", "\\n"],
+    *["=", ":", "/", "+", "-", "_", ".", ",", "%3D", "\\u00e9", "é", "→"],
     *["u00e9", "n", "r", "a", "Z", "0", "123456", "xxxxxxxx", "example", "abcdEFGH1234", "true", "null", "1e9"],
 ]  # fmt: skip
 
@@ -50,10 +51,12 @@ def _piece(number: int) -> str:
 _TEXTS = st.lists(st.integers(0, len(_PIECES) - 1).map(_piece) | st.text(max_size=6), max_size=12).map("".join)
 _VALUES = st.recursive(
     _TEXTS | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(_TEXTS, inner, max_size=3)
-    | inner.map(json.dumps)
-    | inner.map(lambda value: json.dumps(value, ensure_ascii=False)),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(_TEXTS, inner, max_size=3)
+        | inner.map(json.dumps)
+        | inner.map(lambda value: json.dumps(value, ensure_ascii=False))
+    ),
     max_leaves=6,
 )
 

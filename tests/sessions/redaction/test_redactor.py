@@ -163,7 +163,7 @@ def test_nothing_heavy_is_loaded_before_it_is_needed() -> None:
         "import sys; from collections import Counter\n"
         "from tracecraft.sessions.redaction import Redactor\n"
         "assert not {'re2', 'hyperscan', 'msgspec', 'asyncio'} & set(sys.modules)\n"
-        "line = b'{\"x\": \"a text with nothing in it\"}' + bytes([10])\n"
+        'line = b\'{"x": "a text with nothing in it"}\' + bytes([10])\n'
         "assert b''.join(Redactor().redact([line], Counter())) == line\n"
         "assert 're2' not in sys.modules\n"
     )

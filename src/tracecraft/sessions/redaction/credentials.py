@@ -20,7 +20,9 @@ _DEEPEST = 12
 Named = Iterator[tuple[str, str]]
 """Names and values of what may be secrets."""
 
-_SETTING = re.compile(r"""^\s*(?:export\s+)?["']?([^\s"'=]{1,200}?)["']?\s*(?:=|:\s)\s*["']?([^\s"']{1,5000})""", re.MULTILINE)
+_SETTING = re.compile(
+    r"""^\s*(?:export\s+)?["']?([^\s"'=]{1,200}?)["']?\s*(?:=|:\s)\s*["']?([^\s"']{1,5000})""", re.MULTILINE
+)
 _NETRC = re.compile(r"\bpassword\s+(\S{1,500})")
 
 

@@ -1,9 +1,9 @@
 """Secrets out of a stream of lines, in bounded memory and in time linear in its length.
 
 The stream goes through a window of a few hundred kilobytes. In it keywords are found, at each keyword its rules are
-tried, and what they found is replaced. Whether there is a secret at a keyword is a question of a bounded number of bytes
-around it in its own line, and the window always has those, so it does not matter where it was cut. Secrets that overlap
-become one mark, which is named after the first of them.
+tried, and what they found is replaced. Whether there is a secret at a keyword is a question of a bounded number of
+bytes around it in its own line, and the window always has those, so it does not matter where it was cut. Secrets that
+overlap become one mark, which is named after the first of them.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ class Redactor:
         """The chunks, which together are whole lines, without secrets, as chunks of other sizes.
 
         The lines are of JSON, and are so afterwards; with `text` they are plain text. There are as many as before.
-        `counts` gets how many secrets of each name were replaced. What comes out does not depend on how the input was cut.
+        `counts` gets how many secrets of each name were replaced. What comes out does not depend on how the input was
+        cut.
         """
         window = _Window(counts, text)
         for piece in _gathered(chunks, SEGMENT):
@@ -115,8 +116,8 @@ class Redactor:
 class _Window:
     """The part of the stream that is in memory. All numbers are offsets into `data`.
 
-    Before `looked` all keywords were tried; before `done` all is handed out. `until` is where the secret ends whose mark
-    was handed out last. A newline stands before the stream's first byte: it begins a line.
+    Before `looked` all keywords were tried; before `done` all is handed out. `until` is where the secret ends whose
+    mark was handed out last. A newline stands before the stream's first byte: it begins a line.
     """
 
     def __init__(self, counts: Counter[str], text: bool) -> None:

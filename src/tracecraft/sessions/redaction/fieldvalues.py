@@ -48,8 +48,8 @@ def _unquoted(text: bytes, start: int) -> Span | None:
 def _closing(text: bytes, start: int, quote: bytes) -> int | None:
     """Where the string ends that this quote opened, on its level of JSON within JSON.
 
-    A level's quote has `depth` backslashes: none, one, three, seven. Escaped backslashes at the end of the value come in
-    pairs of that level; a shorter run means that an outer string ends here, before the value did.
+    A level's quote has `depth` backslashes: none, one, three, seven. Escaped backslashes at the end of the value come
+    in pairs of that level; a shorter run means that an outer string ends here, before the value did.
     """
     depth = len(quote) - 1
     space = _SPACE.search(text, start, start + LONGEST)

@@ -43,7 +43,7 @@ def _in_json(value: str) -> Iterator[str]:
 
 
 def _in_base64(value: bytes) -> Iterator[str]:
-    """Base64 of the secret alone, and of what it is a part of: it may begin at any of three places within four letters."""
+    """Base64 of the secret alone, and of what it is a part of: it may begin at three places within four letters."""
     if len(value) < _SHORTEST_IN_BASE64:
         return
     for encode in (base64.b64encode, base64.urlsafe_b64encode):

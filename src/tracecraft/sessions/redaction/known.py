@@ -53,7 +53,7 @@ def known_secrets(home: Path, environ: Mapping[str, str]) -> list[KnownSecret]:
 
 
 def says_secret(name: str) -> bool:
-    """Whether a variable or field of this name holds a secret: `FOO_TOKEN`, `accessToken`, `db.password`, `KEY_PROD`."""
+    """Whether a variable or field of this name holds a secret: `FOO_TOKEN`, `accessToken`, `KEY_PROD`."""
     words = re.split(r"[^A-Za-z0-9]+", _HUMP.sub("_", name))
     words = [word for word in words if word and not word.isdigit()]
     if not words or name in _HARMLESS or _SAYS_OTHERWISE.fullmatch(words[-1]):
@@ -70,7 +70,10 @@ def worth_knowing(value: str) -> bool:
         return False
     if plausible.placeholder(data[:512]) or plausible.everyday(data):
         return False
-    return bool(re.search(r"[0-9]|[^A-Za-z0-9_ .-]|[a-z][A-Z]|[A-Z][a-z].*[A-Z]", value)) and plausible.entropy(data) >= 2.5
+    return (
+        bool(re.search(r"[0-9]|[^A-Za-z0-9_ .-]|[a-z][A-Z]|[A-Z][a-z].*[A-Z]", value))
+        and plausible.entropy(data) >= 2.5
+    )
 
 
 def in_urls(text: str) -> Iterator[str]:

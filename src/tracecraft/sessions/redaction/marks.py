@@ -30,7 +30,7 @@ def over_a_mark(text: bytes, start: int, end: int) -> bool:
 
 
 def follows(text: bytes, end: int) -> bool:
-    """Whether a mark begins here. The secret that it stands for stood here too, so what is before it is part of a word."""
+    """Whether a mark begins here. The secret that it stands for stood here, so what is before it is part of a word."""
     return text.startswith(_BEGINNING, end)
 
 

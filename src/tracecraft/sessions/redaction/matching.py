@@ -54,12 +54,12 @@ def _may_begin(rule: Rule, text: bytes, begin: int) -> bool:
 
 
 def _end_of_view(rule: Rule, text: bytes, begin: int, in_json: bool) -> int:
-    """How far the shape may look: to the end of the line, but for a key that stands on many lines of plain text."""
+    """How far the shape may look: to the end of the line, or further where a secret has many lines of plain text."""
     end = min(len(text), begin + rule.reach)
     if rule.lines and not in_json:
         return end
     newline = text.find(b"\n", begin, end)
-    return end if newline < 0 else newline
+    return end if newline < 0 else newline + 1
 
 
 def _span(rule: Rule, text: bytes, match: Match, in_json: bool) -> Span | None:
@@ -77,7 +77,7 @@ def _span(rule: Rule, text: bytes, match: Match, in_json: bool) -> Span | None:
 
 
 def _same_level(text: bytes, match: Match) -> bool:
-    """Whether name and value are both within a string of the JSON, or strings of it both: then no number is replaced."""
+    """Whether name and value are both within a string of the JSON, or are strings of it both: no number is replaced."""
     close, opening = (text[slice(*match.group(name))] for name in ("close", "open"))
     return _is_structure(close.rstrip(b"]")) == _is_structure(opening)
 

@@ -27,11 +27,12 @@ class Keyword(NamedTuple):
 class Rule(NamedTuple):
     """A kind of secret.
 
-    What the group `secret` of the shape matches is replaced, or the whole match where it has none. A `field` rule's shape
-    ends where the value begins. `edges` says what may not touch the secret: `word` (letters, digits, `_` and `-`, on both
-    sides), `blob` (`+` and `/` before it as well: the prefix may occur within base64), `right` (only what follows) or
-    `none`. `entropy` is the least Shannon entropy in bits a byte, `check` a further test, by its name in `plausible`. What matches `unless` right before the keyword makes it
-    something else. In plain text the shape sees more than one line where `lines` says so.
+    What the group `secret` of the shape matches is replaced, or the whole match where it has none. A `field` rule's
+    shape ends where the value begins. `edges` says what may not touch the secret: `word` (letters, digits, `_` and `-`,
+    on both sides), `blob` (`+` and `/` before it as well: the prefix may occur within base64), `right` (only what
+    follows) or `none`. `entropy` is the least Shannon entropy in bits a byte, `check` a further test, by its name in
+    `plausible`. What matches `unless` right before the keyword makes it something else. In plain text the shape sees
+    more than one line where `lines` says so.
     """
 
     name: str
@@ -55,11 +56,42 @@ SEPARATOR = (
 )
 """What stands between a name and its value, with the quote that ends the name and the one that begins the value."""
 
-_SECRET_WORD = r"(?i:key|token|secret|auth|pass|password|passwd|pwd|pat|credentials?)"
+_TELLING = r"(?i:key|token|secret|auth|pass|password|passwd|pwd|pat|credentials?)"
 _WHICH = r"(?i:s|_?(?:[0-9]{1,2}|v[0-9]|prod|dev|test|staging|live|default))?"
+_NO_NAME = r"::[A-Za-z]{0,24}|(?:[0-9]{12}|\*):"
+"""Before what is a type of a cloud's resource, or a part of the name of one."""
 _ON_THE_WAY = r"""[A-Za-z0-9_. \\"':{-]{0,32}?"""
 _AFTER_A_NAME = ('"', "'", "`", "\\", "=", ":", " =", " :", ">")
-_BEFORE_A_TOKEN = ("\n", " ", "\t", '"', "'", "`", "=", ":", ",", "/", "(", "[", ">", "@", r"\n", r"\t", "%3d", "u003d", "{", "<", "|", ";", "?", "&", "!", "-", "+", "m")
+_BEFORE_A_TOKEN = (
+    "\n",
+    " ",
+    "\t",
+    '"',
+    "'",
+    "`",
+    "=",
+    ":",
+    ",",
+    "/",
+    "(",
+    "[",
+    ">",
+    "@",
+    r"\n",
+    r"\t",
+    "%3d",
+    "u003d",
+    "{",
+    "<",
+    "|",
+    ";",
+    "?",
+    "&",
+    "!",
+    "-",
+    "+",
+    "m",
+)
 
 
 def own(
@@ -74,7 +106,7 @@ def own(
     check: str = "",
     lines: bool = False,
 ) -> Rule:
-    """A secret that can be told by itself. Its keywords (one string: separated by spaces) stand `back` bytes into it."""
+    """A secret that can be told by itself. Its keywords, separated by spaces or a tuple, stand `back` bytes into it."""
     words = keywords.split(" ") if isinstance(keywords, str) else keywords
     found = tuple(Keyword(word.encode(), -back) for word in words)
     edges = edges or ("right" if "(?P<secret>" in shape else "word")
@@ -94,7 +126,7 @@ def named(name: str, words: str, shape: str, *, entropy: float = 2.6, check: str
     keywords = tuple(Keyword(word.encode()) for word in words.split(" "))
     told = f"(?i:{'|'.join(word.replace('.', '[.]') for word in words.split(' '))})"
     between = rf"(?:{SEPARATOR}| {{1,2}}(?:is )?)"
-    whole = rf"{told}{_ON_THE_WAY}{_SECRET_WORD}{_WHICH}{between}(?P<secret>{shape})"
+    whole = rf"{told}{_ON_THE_WAY}{_TELLING}{_WHICH}{between}(?P<secret>{shape})"
     return Rule(name, keywords, whole, entropy=entropy, edges="right", check=check)
 
 
@@ -104,5 +136,6 @@ def field(name: str, names: str, *, check: str, entropy: float, unless: str = ""
     keywords = [Keyword((word + after).encode()) for word in words for after in _AFTER_A_NAME]
     keywords += [Keyword(f"--{word} ".encode()) for word in words]
     told = f"(?i:{'|'.join(words)})"
+    unless = f"(?:{_NO_NAME}|{unless})" if unless else _NO_NAME
     shape = rf"{told}{SEPARATOR}|--{told} {{1,2}}(?P<option>(?:{QUOTE})?)"
     return Rule(name, tuple(keywords), shape, 160, entropy, "right", check, unless, field=True)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from tracecraft.sessions.redaction.rule import own
 
 CLOUDS = (
-    own(
-        "aws-access-key-id", "akia asia abia acca", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}", entropy=2.8, edges="blob"
-    ),
+    own("aws-access-key-id", "akia asia abia acca", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}", entropy=2.8, edges="blob"),
     own(
         "aws-session-token",
         "fwogzxivyxdz iqojb3jpz2lu",
@@ -29,12 +27,29 @@ CLOUDS = (
     own("gcp-oauth-token", "ya29.", r"ya29\.(?:[a-z]\.)?[A-Za-z0-9_-]{20,}", reach=2560),
     own("gcp-refresh-token", "1//0", r"1//0[A-Za-z0-9_-]{40,200}", entropy=3.5, edges="blob"),
     own("google-authorization-code", "4/0a", r"4/0A[A-Za-z0-9_-]{50,120}", entropy=3.5, edges="blob"),
-    own("gcp-signed-url-signature", "x-goog-signature=", r"(?i:x-goog-signature=)(?P<secret>[0-9a-f]{128,768})", reach=800),
+    own(
+        "gcp-signed-url-signature",
+        "x-goog-signature=",
+        r"(?i:x-goog-signature=)(?P<secret>[0-9a-f]{128,768})",
+        reach=800,
+    ),
     own("azure-ad-client-secret", "8q~ 7q~", r"[A-Za-z0-9_~.]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}", back=3),
     own("azure-storage-key", "accountkey=", r"AccountKey=(?P<secret>[A-Za-z0-9+/]{86}==)"),
     own("azure-shared-access-key", "sharedaccesskey=", r"SharedAccessKey=(?P<secret>[A-Za-z0-9+/]{43}=)"),
-    own("azure-identifiable-key", "+ast apim acdb", r"[A-Za-z0-9+/]{76}(?:\+ASt|APIM|ACDb)[A-Za-z0-9+/]{5}[AQgw]==", back=76, edges="blob"),
-    own("azure-identifiable-shared-key", "aiot +asb +aeh +arm", r"[A-Za-z0-9+/]{33}(?:AIoT|\+ASb|\+AEh|\+ARm)[A-P][A-Za-z0-9+/]{5}=", back=33, edges="blob"),
+    own(
+        "azure-identifiable-key",
+        "+ast apim acdb",
+        r"[A-Za-z0-9+/]{76}(?:\+ASt|APIM|ACDb)[A-Za-z0-9+/]{5}[AQgw]==",
+        back=76,
+        edges="blob",
+    ),
+    own(
+        "azure-identifiable-shared-key",
+        "aiot +asb +aeh +arm",
+        r"[A-Za-z0-9+/]{33}(?:AIoT|\+ASb|\+AEh|\+ARm)[A-P][A-Za-z0-9+/]{5}=",
+        back=33,
+        edges="blob",
+    ),
     own("azure-sas-signature", "sig=", r"sig=(?P<secret>(?:[A-Za-z0-9+/]|%2[BbFf]){43}(?:%3[Dd]|=)|[A-Za-z0-9_-]{43})"),
     own("azure-openai-key", "jqqj99", r"[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{26}", back=52),
     own("azure-devops-token", "azdo", r"[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}", back=76, edges="blob"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tracecraft.sessions.redaction.rule import field
 
-_NOT_A_SECRET = (
+_OTHER_TOKENS = (
     "(?:page|next|prev|previous|continuation|sync|delta|cancel|cancellation|client|request|idempotency|cursor|resume"
     "|change|eos|bos|pad|unk|sep|cls|mask|stop|start|end|special|first|last)[_-]?"
 )
@@ -19,7 +19,7 @@ FIELDS = (
         check="key",
         entropy=2.7,
     ),
-    field("token-field", "token", check="token", entropy=2.7, unless=_NOT_A_SECRET),
+    field("token-field", "token", check="token", entropy=2.7, unless=_OTHER_TOKENS),
     field(
         "private-key-field",
         "private_key privatekey private-key encryption_key encryptionkey encryption-key signing_key signingkey"

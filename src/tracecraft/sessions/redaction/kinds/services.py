@@ -9,7 +9,11 @@ _SLASH = r"\\{0,3}/"
 """JSON may escape it."""
 
 SERVICES = (
-    own("slack-token", "xoxb- xoxp- xoxa- xoxr- xoxs- xoxc-", r"xox[abprsc]-(?:[0-9]-)?(?:[0-9]{9,14}-){1,3}[0-9A-Za-z]{20,64}"),
+    own(
+        "slack-token",
+        "xoxb- xoxp- xoxa- xoxr- xoxs- xoxc-",
+        r"xox[abprsc]-(?:[0-9]-)?(?:[0-9]{9,14}-){1,3}[0-9A-Za-z]{20,64}",
+    ),
     own("slack-app-token", "xapp-", r"xapp-[0-9]-[A-Z0-9]{8,14}-[0-9]{10,15}-[0-9a-f]{64}"),
     own("slack-config-token", "xoxe- xoxe.", r"xoxe(?:\.xox[bp])?-[0-9]-[A-Za-z0-9]{100,250}"),
     own("slack-cookie", "xoxd-", r"xoxd-[A-Za-z0-9%+/=]{60,400}"),
@@ -37,13 +41,16 @@ SERVICES = (
         rf"webhook\.office\.com{_SLASH}webhookb2{_SLASH}(?P<secret>{_UUID}@{_UUID}{_SLASH}IncomingWebhook"
         rf"{_SLASH}[0-9a-f]{{32}}{_SLASH}{_UUID})",
     ),
-    own("zapier-webhook", "hooks.zapier.com", rf"hooks\.zapier\.com{_SLASH}hooks{_SLASH}catch{_SLASH}(?P<secret>[0-9]{{5,10}}{_SLASH}[a-z0-9]{{6,9}})", entropy=2.0),
+    own(
+        "zapier-webhook",
+        "hooks.zapier.com",
+        rf"hooks\.zapier\.com{_SLASH}hooks{_SLASH}catch{_SLASH}(?P<secret>[0-9]{{5,10}}{_SLASH}[a-z0-9]{{6,9}})",
+        entropy=2.0,
+    ),
     own("telegram-bot-token", ":aa", r"[0-9]{8}:(?P<secret>AA[A-Za-z0-9_-]{33})", back=8, entropy=3.5),
     own("sendgrid-key", "sg.", r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
     begun("mailgun-key", "key-", r"key-[0-9a-f]{32}"),
-    own(
-        "mailchimp-key", "-us1 -us2 -us3 -us4 -us5 -us6 -us7 -us8 -us9", r"[0-9a-f]{32}-us[1-9][0-9]?", back=32
-    ),
+    own("mailchimp-key", "-us1 -us2 -us3 -us4 -us5 -us6 -us7 -us8 -us9", r"[0-9a-f]{32}-us[1-9][0-9]?", back=32),
     own("brevo-key", "xkeysib- xsmtpsib-", r"x(?:key|smtp)sib-[0-9a-f]{64}-[A-Za-z0-9]{16}"),
     own("resend-key", "re_", r"re_[A-Za-z0-9]{8}_[A-Za-z0-9]{24}", entropy=3.5),
     own("onesignal-key", "os_v2_app_ os_v2_org_", r"os_v2_(?:app|org)_[a-z0-9]{90,130}"),
@@ -66,7 +73,11 @@ SERVICES = (
     own("shopify-token", "shpat_ shpca_ shppa_ shpss_ shptka_", r"shp(?:at|ca|pa|ss|tka)_[0-9a-fA-F]{32}"),
     own("flutterwave-key", "flwseck", r"FLWSECK(?:_TEST)?-[0-9a-z]{12,40}(?:-X)?"),
     own("razorpay-key", "rzp_live_ rzp_test_", r"rzp_(?:live|test)_[A-Za-z0-9]{14}"),
-    own("plaid-access-token", "access-sandbox- access-production- access-development-", rf"access-(?:sandbox|development|production)-{_UUID}"),
+    own(
+        "plaid-access-token",
+        "access-sandbox- access-production- access-development-",
+        rf"access-(?:sandbox|development|production)-{_UUID}",
+    ),
     own("stytch-secret", "secret-live- secret-test-", r"secret-(?:live|test)-[A-Za-z0-9_-]{36,40}={0,2}", entropy=3.5),
     own("easypost-key", "ezak eztk", r"EZ[AT]K[A-Za-z0-9]{54}", edges="blob"),
     own("shippo-token", "shippo_live_ shippo_test_", r"shippo_(?:live|test)_[0-9a-f]{40}"),

@@ -38,9 +38,7 @@ STRUCTURES = (
         edges="none",
         lines=True,
     ),
-    own(
-        "jwt", "eyj", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}", reach=16384, check="jwt"
-    ),
+    own("jwt", "eyj", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}", reach=16384, check="jwt"),
     own(
         "jwe",
         "eyj",
@@ -56,7 +54,13 @@ STRUCTURES = (
         edges="none",
         check="url_password",
     ),
-    own("bearer-token", "bearer", r"(?i:bearer)(?: |%20|\+){1,4}(?P<secret>[A-Za-z0-9._~+/-]{20,}={0,3})", reach=8192, check="random"),
+    own(
+        "bearer-token",
+        "bearer",
+        r"(?i:bearer)(?: |%20|\+){1,4}(?P<secret>[A-Za-z0-9._~+/-]{20,}={0,3})",
+        reach=8192,
+        check="random",
+    ),
     own(
         "basic-credentials",
         "basic",
@@ -92,7 +96,7 @@ STRUCTURES = (
     own(
         "sql-password",
         ("identified by", "with password", "encrypted password"),
-        rf"(?i:identified by|with password|encrypted password) {{1,4}}(?:\\{{0,7}}')(?P<secret>[^\s\"'\\\[\]]{{6,200}})\\{{0,7}}'",
+        r"(?i:identified by|with password|encrypted password) {1,4}\\{0,7}'(?P<secret>[^\s\"'\\\[\]]{6,200})\\{0,7}'",
         entropy=0.0,
         edges="none",
         check="password",
@@ -104,6 +108,7 @@ STRUCTURES = (
         rf"{_SPACE}{{1,8}}password{_SPACE}{{1,8}}(?P<secret>[^\s\"'\\\[\]]{{4,200}})",
         reach=1000,
         entropy=0.0,
+        check="url_password",
         lines=True,
     ),
     own(
@@ -112,14 +117,36 @@ STRUCTURES = (
         rf"client-key-data{SEPARATOR}(?P<secret>[A-Za-z0-9+/]{{100,}}={{0,2}})",
         reach=16384,
     ),
-    own("docker-config-auth", 'auth" auth\\', rf"auth{SEPARATOR}(?P<secret>[A-Za-z0-9+/]{{11,1000}}={{0,2}})", reach=1200, entropy=0.0, check="basic"),
-    own("npm-auth", "_auth=", r"_auth=(?:\\{0,7}\")?(?P<secret>[A-Za-z0-9+/]{11,1000}={0,2})", reach=1200, entropy=0.0, check="basic"),
+    own(
+        "docker-config-auth",
+        'auth" auth\\',
+        rf"auth{SEPARATOR}(?P<secret>[A-Za-z0-9+/]{{11,1000}}={{0,2}})",
+        reach=1200,
+        entropy=0.0,
+        check="basic",
+    ),
+    own(
+        "npm-auth",
+        "_auth=",
+        r"_auth=(?:\\{0,7}\")?(?P<secret>[A-Za-z0-9+/]{11,1000}={0,2})",
+        reach=1200,
+        entropy=0.0,
+        check="basic",
+    ),
     own("laravel-app-key", "app_key=base64:", r"(?i:app_key=base64:)(?P<secret>[A-Za-z0-9+/]{43}=)"),
     own("django-secret-key", "django-insecure-", r"django-insecure-(?P<secret>[^\s\"'\\]{50})"),
     own("otp-secret", "otpauth://", r"otpauth://[a-z]{4}/[^\s\"'\\\[\]]{1,200}?secret=(?P<secret>[A-Z2-7]{16,64})"),
-    own("express-session-cookie", "connect.sid=", r"connect\.sid=(?P<secret>s(?:%3A|:)[A-Za-z0-9_-]{20,64}\.[A-Za-z0-9%+/]{30,80})"),
+    own(
+        "express-session-cookie",
+        "connect.sid=",
+        r"connect\.sid=(?P<secret>s(?:%3A|:)[A-Za-z0-9_-]{20,64}\.[A-Za-z0-9%+/]{30,80})",
+    ),
     own("bcrypt-hash", "$2a$ $2b$ $2y$", r"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}"),
-    own("crypt-hash", "$5$ $6$ $y$", r"\$(?:5|6|y)\$(?:rounds=[0-9]{1,9}\$|[./A-Za-z0-9]{1,8}\$)?[./A-Za-z0-9]{1,32}\$[./A-Za-z0-9]{43,86}"),
+    own(
+        "crypt-hash",
+        "$5$ $6$ $y$",
+        r"\$(?:5|6|y)\$(?:rounds=[0-9]{1,9}\$|[./A-Za-z0-9]{1,8}\$)?[./A-Za-z0-9]{1,32}\$[./A-Za-z0-9]{43,86}",
+    ),
     own(
         "argon2-hash",
         "$argon2",
@@ -128,6 +155,7 @@ STRUCTURES = (
     own(
         "seed-phrase",
         "mnemonic seed_phrase seedphrase recovery_phrase",
-        rf"(?i:mnemonic|seed_?phrase|recovery_phrase){SEPARATOR}(?P<secret>(?:[a-z]{{3,8}} ){{11,23}}[a-z]{{3,8}})(?:[\"'\\,.;)]|$)",
+        rf"(?i:mnemonic|seed_?phrase|recovery_phrase){SEPARATOR}"
+        r"(?P<secret>(?:[a-z]{3,8} ){11,23}[a-z]{3,8})[\"'\\,.;)\s]",
     ),
 )
