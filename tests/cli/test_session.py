@@ -186,6 +186,23 @@ def test_stats_count_the_whole_session_and_all_of_them(world: World) -> None:
     assert "2 sessions: codex 1, pi 1" in world.run("a", "session", "stats").out
 
 
+def test_what_was_counted_while_mirroring_is_what_the_whole_session_comes_to(folder_world: World) -> None:
+    home = Path(folder_world.environment("ada")["HOME"])
+    for count in (40, 90, 300):
+        claude.write_claude(home, count, agents=2)
+        codex.write_codex(home, count)
+        folder_world.run("ada", *MIRROR)
+    listed = folder_world.run("b", "session", "list", "--json").json["sessions"]
+    assert len(listed) == 2
+    for one in listed:
+        whole = folder_world.run("b", "session", "stats", one["session_id"], "--json").json
+        for field in ("messages", "tokens", "title", "branch"):
+            assert whole[field] == one[field], field
+        assert whole["cost"]["usd"] == pytest.approx(one["cost"]["usd"])
+    every = folder_world.run("b", "session", "stats", "--json").json
+    assert sum(every["messages"].values()) == sum(sum(one["messages"].values()) for one in listed)
+
+
 @two_stores
 def test_export_writes_complete_files_and_nothing_half(world: World) -> None:
     data = [said("user", "<b>hi</b>"), b"\xff\x00\n"]
