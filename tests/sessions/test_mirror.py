@@ -7,13 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.sessions.killing import killed
 from tests.sessions.mirrored import SESSION, Growing, manifest, orphans, reassembled
+from tests.support.faults import Moment
 from tests.support.proxy import Proxy
 from tests.support.s3 import Endpoint, make_bucket
 from tests.support.world import World, finish
@@ -22,6 +23,7 @@ from tracecraft.sessions.manifest import Manifest, Part
 
 ROOT = Path(__file__).parents[2]
 MIRROR = ("session", "mirror", "--harness", "pi", "--no-redact", "--yes")
+BOTH: tuple[Moment, ...] = ("before", "after")
 MOST = 200
 """No flush makes so many requests."""
 
@@ -149,13 +151,13 @@ def test_killed_at_every_request(ministack_endpoint: Endpoint, tmp_path: Path) -
     source = Growing.of(direct, "writer")
     survived = 0
     for n in range(1, MOST):
-        for moment in ("before", "after"):
+        for moment in BOTH:
             source.grow(2)
             if n % 2:
                 source.add(b'{"half": ')
             with Proxy(ministack_endpoint.url) as proxy:
                 through = World.in_bucket(tmp_path, ministack_endpoint, "crash-mirror", through=proxy.url)
-                survived += not _killed(through, proxy, n, moment)
+                survived += not killed(through, "writer", proxy, n, moment, *MIRROR)
             if n % 2:
                 source.add(b'"line"}\n')
             if n % 5 == 0:
@@ -171,23 +173,6 @@ def test_killed_at_every_request(ministack_endpoint: Endpoint, tmp_path: Path) -
     assert reassembled(direct) == source.data
     assert not orphans(direct)
     assert [made.g for made in manifest(direct).generations] == [1]
-
-
-def _killed(world: World, proxy: Proxy, n: int, moment: str) -> bool:
-    started = threading.Event()
-    processes: list[subprocess.Popen[str]] = []
-
-    def kill() -> None:
-        started.wait(30)
-        processes[0].kill()
-        processes[0].wait(30)
-
-    proxy.on_request(n, kill, at="before" if moment == "before" else "after")
-    processes.append(world.start("writer", *MIRROR))
-    started.set()
-    result = finish(processes)[0]
-    assert result.code in (0, -signal.SIGKILL), result
-    return result.code != 0
 
 
 @pytest.mark.parametrize("unit", ["write", "call"])

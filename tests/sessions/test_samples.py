@@ -11,6 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.sessions.killing import killed
+from tests.support.faults import Moment
+from tests.support.proxy import Proxy
+from tests.support.s3 import Endpoint, make_bucket
 from tests.support.world import World, finish
 from tracecraft.records import read
 from tracecraft.sessions import registry
@@ -24,6 +28,7 @@ needs_samples = pytest.mark.skipif(
     "TRACECRAFT_TEST_SAMPLES" not in os.environ, reason="TRACECRAFT_TEST_SAMPLES names no folder"
 )
 
+BOTH: tuple[Moment, ...] = ("before", "after")
 CLAUDE = ".claude/projects/-w"
 CODEX = ".codex/sessions/2026/11/20"
 PI = ".pi/agent/sessions/--w--"
@@ -114,7 +119,7 @@ def home(world: World) -> Path:
 
 
 def mirror(world: World, **environment: str) -> None:
-    (done,) = finish([world.start("reader", "session", "mirror", "--all-harnesses", **environment)])
+    (done,) = finish([world.start("reader", "session", "mirror", "--all-harnesses", "--yes", **environment)])
     assert done.code == 0, done
 
 
@@ -224,6 +229,38 @@ def test_a_secret_in_a_transcript_that_grows(folder_world: World) -> None:
     check(world, known, Source(path), data[: data.rfind(b"\n") + 1], **secret)
     assert known.redaction_counts == {"env-SAMPLE_TOKEN": data.count(secret["SAMPLE_TOKEN"].encode())}
     assert secret["SAMPLE_TOKEN"].encode() not in mirrored(world, known, MAIN)[0]
+
+
+@needs_samples
+@pytest.mark.parametrize("sample", [LINES[0], LINES[5], LINES[8]], ids=str)
+def test_a_transcript_that_grows_while_its_mirror_is_killed(
+    ministack_endpoint: Endpoint, tmp_path: Path, sample: Sample
+) -> None:
+    """At its first request, its second and so on, before the server has it and after; more is written between."""
+    bucket = f"killed-{sample.harness}"
+    make_bucket(ministack_endpoint, bucket)
+    world = World.in_bucket(tmp_path, ministack_endpoint, bucket)
+    path = home(world) / sample.place
+    whole = (SAMPLES / sample.harness / sample.files[-1]).read_bytes()
+    kills = 0
+    for n in range(1, 13):
+        for moment in BOTH:
+            grow(path, whole[: len(whole) * (2 * n + (moment == "after")) // 26])
+            with Proxy(ministack_endpoint.url) as proxy:
+                through = World.in_bucket(tmp_path, ministack_endpoint, bucket, through=proxy.url)
+                kills += killed(
+                    through, "reader", proxy, 1 + n % 6, moment, "session", "mirror", "--all-harnesses", "--yes"
+                )
+    mirror(world)
+    data = path.read_bytes()
+    known = stored(world, sample.harness, sample.session_id)
+    check(world, known, Source(path), data[: data.rfind(b"\n") + 1])
+    assert len(known.generations) == 1
+    assert kills > 6
+    left = world.open().store.list(world.open().layout.session(sample.harness, sample.session_id))
+    assert len([info for info in left if world.open().layout.is_part(info.key)]) == len(known.parts), (
+        "orphans are swept"
+    )
 
 
 @needs_samples

@@ -70,7 +70,9 @@ def _show_everything(face: Face) -> None:
     numbers = _numbers(total.statistics, total.cost, total.redactions, total.duration)
     told = _told(total.statistics, total.cost, total.redactions, show_duration(total.duration))
     count = sum(total.sessions.values())
-    heading = f"{count} sessions" + (f": {one_line(_counts(total.sessions))}" if count else "")
+    heading = f"{count} session{'' if count == 1 else 's'}" + (
+        f": {one_line(_counts(total.sessions))}" if count else ""
+    )
     face.show({"sessions": total.sessions, **numbers}, "\n".join([heading, *told]))
 
 

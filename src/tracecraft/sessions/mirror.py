@@ -119,7 +119,7 @@ class SessionMirror:
         if self._stored and self._stored.record.deleted_at:
             raise WrongState(
                 f"the session {self.found.session_id} was deleted from the store",
-                hint=f"to mirror it again: tracecraft session delete --forget {self.found.session_id}",
+                hint=f"to mirror it again: tracecraft session delete --forget --yes {self.found.session_id}",
                 session=self.found.session_id,
             )
         if self._stored and self._bookmarks.interrupted:
