@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +61,12 @@ def test_a_shape_is_bounded_and_sees_nothing_outside(rule: Rule) -> None:
     for keyword in rule.keywords:
         assert keyword.text == keyword.text.lower()
         assert len(keyword.text) >= 3
+
+
+def test_the_documentation_names_every_kind() -> None:
+    page = Path(__file__).parents[3] / "docs" / "redaction.md"
+    told = set(re.findall(r"`([a-z0-9-]+)`", page.read_text().partition("## Every kind")[2]))
+    assert told == {rule.name for rule in RULES}
 
 
 def test_there_are_many_kinds_with_names_of_their_own() -> None:

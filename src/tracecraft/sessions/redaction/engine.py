@@ -8,7 +8,7 @@ overlap become one mark, which is named after the first of them.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from tracecraft.sessions.redaction import finders, marks, matching
 from tracecraft.sessions.redaction.forms import forms
 from tracecraft.sessions.redaction.known import KnownSecret
 from tracecraft.sessions.redaction.rule import Rule
-from tracecraft.sessions.redaction.rules import RULES, RULESET
+from tracecraft.sessions.redaction.rules import RULES, ruleset
 
 SEGMENT = 256 * 1024
 """Bytes that are looked at in one go."""
@@ -33,6 +33,17 @@ class _Known(NamedTuple):
     raw: bool
 
 
+class _Tried:
+    """What is tried where a keyword was found: rules with their order and the keyword's lead, known values."""
+
+    __slots__ = ("known", "named", "rules")
+
+    def __init__(self) -> None:
+        self.rules: list[tuple[int, int, Rule]] = []
+        self.named: list[tuple[int, Rule]] = []
+        self.known: list[_Known] = []
+
+
 class _Found(NamedTuple):
     """A secret in the window. Of several that begin at one place the lowest `order` gives the name."""
 
@@ -45,36 +56,39 @@ class _Found(NamedTuple):
 class Redactor:
     """Replaces secrets by `[REDACTED:name]`.
 
-    `ruleset` names the rules: their version and a checksum of them. `known` are exact values to replace besides, under
-    their own names. `engine` is `aho-corasick` or `hyperscan` (see `finders`), by default what the environment's
-    TRACECRAFT_REDACTION_ENGINE says, else `aho-corasick`; the result is the same. A Redactor may be used any number of
-    times. Raises UsageError for an engine that there is not, or that is not installed.
+    `known` are exact values to replace besides what the rules find, under their own names. `engine` is `aho-corasick`
+    or `hyperscan` (see `finders`), by default what the environment's TRACECRAFT_REDACTION_ENGINE says, else
+    `aho-corasick`; the result is the same. A Redactor may be used any number of times. Raises UsageError for an engine
+    that there is not, or that is not installed.
     """
 
     def __init__(self, known: Iterable[KnownSecret] = (), *, engine: str | None = None) -> None:
-        self.ruleset: str = RULESET
         self._make_finder = finders.choose(engine)
-        self._looking: dict[bytes, list[tuple[int, int, Rule]]] = {}
+        tried: defaultdict[bytes, _Tried] = defaultdict(_Tried)
         for order, rule in enumerate(RULES):
             for keyword in rule.keywords:
-                self._looking.setdefault(keyword.text, []).append((order, keyword.lead, rule))
-        self._known: dict[bytes, list[_Known]] = {}
+                if rule.named:
+                    tried[keyword.text].named.append((order, rule))
+                else:
+                    tried[keyword.text].rules.append((order, keyword.lead, rule))
+        self._ahead = matching.AHEAD
         for secret in known:
             for form in forms(secret.value):
                 entry = _Known(marks.clean(secret.name), form.text, form.raw)
-                self._known.setdefault(form.text.lower()[:_LOOKED_FOR], []).append(entry)
-        self._keywords = sorted({*self._looking, *self._known})
-        longest = max((len(entry.text) for entries in self._known.values() for entry in entries), default=0)
-        self._ahead = max(matching.AHEAD, longest + marks.REACH)
+                tried[form.text.lower()[:_LOOKED_FOR]].known.append(entry)
+                self._ahead = max(self._ahead, len(form.text) + marks.REACH)
+        self._keywords = sorted(tried)
+        self._at = [tried[keyword] for keyword in self._keywords]
+        self._longest = max(map(len, self._keywords))
+
+    @property
+    def ruleset(self) -> str:
+        """The rules, by version and checksum: `1-9f3c2a1b`."""
+        return ruleset()
 
     @cached_property
     def _finder(self) -> finders.Finder:
         return self._make_finder(self._keywords)
-
-    @cached_property
-    def _at(self) -> list[tuple[list[tuple[int, int, Rule]], list[_Known]]]:
-        """What is tried where a keyword was found, by its number."""
-        return [(self._looking.get(keyword, []), self._known.get(keyword, [])) for keyword in self._keywords]
 
     def redact(self, chunks: Iterable[bytes], counts: Counter[str], *, text: bool = False) -> Iterator[bytes]:
         """The chunks, which together are whole lines, without secrets, as chunks of other sizes.
@@ -99,18 +113,22 @@ class Redactor:
     def _find(self, window: _Window, end: int) -> Iterator[_Found]:
         """The secrets at the keywords that begin before `end` and were not looked at yet."""
         data, in_json = window.data, not window.text
-        longest = max(map(len, self._keywords))
-        for number, at in self._finder.find(data, window.looked, min(len(data), end + longest - 1)):
+        for number, at in self._finder.find(data, window.looked, min(len(data), end + self._longest - 1)):
             if at >= end:
                 continue
-            rules, known = self._at[number]
-            for order, lead, rule in rules:
+            tried = self._at[number]
+            for order, lead, rule in tried.rules:
                 span = matching.secret_at(rule, data, at + lead, in_json)
                 if span is not None:
                     yield _Found(span[0], order, span[1], rule.name)
-            for entry in known:
-                if matching.known_at(entry.text, data, at, in_json) and not (in_json and entry.raw):
-                    yield _Found(at, -1, at + len(entry.text), entry.name)
+            if tried.named and matching.names_a_secret(data, at + len(self._keywords[number])):
+                for order, rule in tried.named:
+                    span = matching.secret_at(rule, data, at, in_json)
+                    if span is not None:
+                        yield _Found(span[0], order, span[1], rule.name)
+            for known in tried.known:
+                if not (in_json and known.raw) and matching.known_at(known.text, data, at, in_json):
+                    yield _Found(at, -1, at + len(known.text), known.name)
 
 
 class _Window:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
+from binascii import b2a_base64
 from collections.abc import Iterator
 from typing import NamedTuple
-from urllib.parse import quote
 
 _SHORTEST_IN_BASE64 = 12
 """Bytes. What is left of a shorter one, in base64 within more of it, could be anything."""
+_PLAIN_IN_URLS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"
 _LEVELS = 3
 """Of JSON within JSON."""
 
@@ -29,7 +29,7 @@ def forms(value: str) -> set[Form]:
 def _written(value: str) -> Iterator[tuple[str, bool]]:
     yield value, json.dumps(value, ensure_ascii=False)[1:-1] != value
     yield from ((text, False) for text in _in_json(value))
-    yield from ((text, False) for text in {quote(value, safe=""), quote(value)} if text != value)
+    yield from ((_in_url(value, plain), False) for plain in (_PLAIN_IN_URLS, _PLAIN_IN_URLS + b"/"))
     yield from ((text, False) for text in _in_base64(value.encode()))
 
 
@@ -42,16 +42,22 @@ def _in_json(value: str) -> Iterator[str]:
             yield text.replace("/", "\\/")
 
 
+def _in_url(value: str, plain: bytes) -> str:
+    return "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in value.encode())
+
+
 def _in_base64(value: bytes) -> Iterator[str]:
     """Base64 of the secret alone, and of what it is a part of: it may begin at three places within four letters."""
     if len(value) < _SHORTEST_IN_BASE64:
         return
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield encode(value).decode().rstrip("=")
-        for before, lost in ((1, 2), (2, 3)):
-            whole = encode(b"\0" * before + value)
-            yield _settled(whole.decode().rstrip("="), before + len(value))[lost:]
-        yield _settled(encode(value).decode().rstrip("="), len(value))
+    alone = b2a_base64(value, newline=False).decode().rstrip("=")
+    texts = [alone, _settled(alone, len(value))]
+    for before, lost in ((1, 2), (2, 3)):
+        whole = b2a_base64(b"\0" * before + value, newline=False).decode().rstrip("=")
+        texts.append(_settled(whole, before + len(value))[lost:])
+    for text in texts:
+        yield text
+        yield text.replace("+", "-").replace("/", "_")
 
 
 def _settled(text: str, size: int) -> str:

@@ -43,7 +43,7 @@ def known_secrets(home: Path, environ: Mapping[str, str]) -> list[KnownSecret]:
 
     A file that is missing, too large or unreadable has none. At most 256 are taken, those of the environment first.
     """
-    from tracecraft.sessions.redaction.credentials import in_files
+    from tracecraft.sessions.redaction.credentials import in_files  # which imports this module
 
     taken: dict[str, KnownSecret] = {}
     for secret in (*_in_environment(environ), *in_files(home, environ)):

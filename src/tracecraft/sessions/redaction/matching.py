@@ -12,7 +12,7 @@ from functools import cache
 from tracecraft.sessions.redaction import fieldvalues, marks
 from tracecraft.sessions.redaction.plausible import CHECKS, entropy, placeholder
 from tracecraft.sessions.redaction.regex import NOWHERE, Match, Span, shape
-from tracecraft.sessions.redaction.rule import Rule
+from tracecraft.sessions.redaction.rule import NAME_GOES_ON, Rule
 from tracecraft.sessions.redaction.rules import RULES
 
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
@@ -25,10 +25,22 @@ _BREAK = re.compile(
 _SPLIT_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\(?:u[0-9a-fA-F]{0,3})?\Z")
 """The beginning of an escape that goes on after it."""
 _BACKSLASHES = re.compile(rb"\\+")
+_NEAR = 120
 _PLACEHOLDERS_WITHIN = 512
 
 BEHIND = max(_LOOK_BACK, marks.REACH) + max(-keyword.lead for rule in RULES for keyword in rule.keywords)
 AHEAD = max(rule.reach for rule in RULES) + fieldvalues.LONGEST + marks.REACH
+
+
+def names_a_secret(text: bytes, end: int) -> bool:
+    """Whether the name of a service that ends here goes on as the name of a secret of it does.
+
+    Such names stand everywhere and have several rules each, so this is asked before those are tried.
+    """
+    near = text[end : end + _NEAR].lower()
+    if b"key" in near or b"token" in near or b"secret" in near or b"auth" in near or b"pa" in near or b"cred" in near:
+        return shape(NAME_GOES_ON).match(text, end, min(len(text), end + _NEAR)) is not None
+    return b"pwd" in near
 
 
 def secret_at(rule: Rule, text: bytes, begin: int, in_json: bool) -> Span | None:

@@ -32,7 +32,8 @@ class Rule(NamedTuple):
     on both sides), `blob` (`+` and `/` before it as well: the prefix may occur within base64), `right` (only what
     follows) or `none`. `entropy` is the least Shannon entropy in bits a byte, `check` a further test, by its name in
     `plausible`. What matches `unless` right before the keyword makes it something else. In plain text the shape sees
-    more than one line where `lines` says so.
+    more than one line where `lines` says so. The shape of a `named` rule begins, after the name of the
+    service, with NAME_GOES_ON.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Rule(NamedTuple):
     edges: str = "word"
     check: str = ""
     unless: str = ""
+    named: bool = False
     field: bool = False
     lines: bool = False
 
@@ -61,6 +63,8 @@ _WHICH = r"(?i:s|_?(?:[0-9]{1,2}|v[0-9]|prod|dev|test|staging|live|default))?"
 _NO_NAME = r"::[A-Za-z]{0,24}|(?:[0-9]{12}|\*):"
 """Before what is a type of a cloud's resource, or a part of the name of one."""
 _ON_THE_WAY = r"""[A-Za-z0-9_. \\"':{-]{0,32}?"""
+NAME_GOES_ON = rf"{_ON_THE_WAY}{_TELLING}{_WHICH}(?:{SEPARATOR}| {{1,2}}(?:is )?)"
+"""From the name of a service to where its secret begins."""
 _AFTER_A_NAME = ('"', "'", "`", "\\", "=", ":", " =", " :", ">")
 _BEFORE_A_TOKEN = (
     "\n",
@@ -125,9 +129,8 @@ def named(name: str, words: str, shape: str, *, entropy: float = 2.6, check: str
     """A secret that is one only behind a name with one of these words, and after it a word such as key or token."""
     keywords = tuple(Keyword(word.encode()) for word in words.split(" "))
     told = f"(?i:{'|'.join(word.replace('.', '[.]') for word in words.split(' '))})"
-    between = rf"(?:{SEPARATOR}| {{1,2}}(?:is )?)"
-    whole = rf"{told}{_ON_THE_WAY}{_TELLING}{_WHICH}{between}(?P<secret>{shape})"
-    return Rule(name, keywords, whole, entropy=entropy, edges="right", check=check)
+    whole = rf"{told}{NAME_GOES_ON}(?P<secret>{shape})"
+    return Rule(name, keywords, whole, entropy=entropy, edges="right", check=check, named=True)
 
 
 def field(name: str, names: str, *, check: str, entropy: float, unless: str = "") -> Rule:

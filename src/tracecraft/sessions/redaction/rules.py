@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import cache
 
 from tracecraft.sessions.redaction.kinds.behind_names import BEHIND_NAMES
 from tracecraft.sessions.redaction.kinds.clouds import CLOUDS
@@ -18,5 +19,8 @@ VERSION = 1
 
 RULES: tuple[Rule, ...] = (*MODELS, *CLOUDS, *CODE, *SERVICES, *BEHIND_NAMES, *STRUCTURES, *FIELDS)
 
-RULESET = f"{VERSION}-{zlib.crc32(repr(RULES).encode()):08x}"
-"""Which rules these are: the version and a checksum of the rules themselves."""
+
+@cache
+def ruleset() -> str:
+    """Which rules these are: the version and a checksum of the rules themselves."""
+    return f"{VERSION}-{zlib.crc32(repr(RULES).encode()):08x}"
