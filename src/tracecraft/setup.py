@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from tracecraft import config, git, layout
 from tracecraft.config import ConfigFile, FoundFile
 from tracecraft.errors import NameTaken, UsageError
+from tracecraft.localstate import make_own_folder
 from tracecraft.project import Project, StoreFacts
 from tracecraft.store import Store
 from tracecraft.store.address import Address, parse
@@ -103,6 +105,8 @@ def _address(wishes: Wishes, found: FoundFile | None, environ: Mapping[str, str]
     if before is None:
         if wishes.endpoint or wishes.access_key:
             raise UsageError("an endpoint without a bucket", hint="add --bucket NAME")
+        with suppress(OSError):
+            make_own_folder(Path.home())
         return config.default_store()
     changes = {"endpoint": wishes.endpoint, "region": wishes.region, **keys}
     return msgspec.structs.replace(before, **{key: value for key, value in changes.items() if value})

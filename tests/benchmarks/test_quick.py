@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 600
 
 
-@pytest.mark.parametrize("part", ["speed", "waiters", "scale"])
+@pytest.mark.parametrize("part", ["speed", "waiters", "scale", "sessions"])
 def test_a_quick_run(part: str, tmp_path: Path) -> None:
     if reason := unavailable("ceph"):
         pytest.skip(reason)
@@ -70,7 +70,7 @@ def test_what_is_carried_on_on_paper_adds_up() -> None:
 def test_an_unknown_part_is_refused() -> None:
     done = run_benchmarks("sped")
     assert done.returncode == 2
-    assert "'sped' is none of speed, waiters, scale, contention, redaction, pages" in done.stderr
+    assert "'sped' is none of speed, waiters, scale, sessions, contention, redaction, pages" in done.stderr
 
 
 def run_benchmarks(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -55,19 +55,26 @@ class Source(msgspec.Struct, frozen=True):
     stream: str = MAIN
     whole: bool = False
 
+    @property
+    def is_text(self) -> bool:
+        """Whether the source is text, and not one JSON record a line."""
+        return self.whole and self.path.suffix != ".jsonl"
+
 
 class Batch(msgspec.Struct):
     """New lines of a stream.
 
     The `chunks` together are `size` bytes of whole lines, each line with its newline (a `whole` source's last line may
     lack it). They are read while they are iterated, once, so that a batch of any size is never in memory. `cursor` is
-    where the next batch begins; `more` tells that it is known to be there already.
+    where the next batch begins; `more` tells that it is known to be there already. `bookmark`, where it is given, is
+    the one for that cursor, made of what was read and not of what may have come in its place since.
     """
 
     chunks: Iterable[bytes]
     size: int
     cursor: Cursor
     more: bool = False
+    bookmark: Bookmark | None = None
 
 
 class Restarted(Exception):
@@ -98,6 +105,12 @@ class Harness(Protocol):
         """Whether the source still begins with what was read up to the cursor; None when that cannot be told from here.
 
         Without a bookmark a harness whose cursors tell by themselves says True, and `read_new` raises Restarted.
+        """
+
+    def read_again(self, source: Source, start: int, end: int) -> Iterator[bytes]:
+        """The bytes of a stream from `start` to `end`, which were read before, in chunks. Raises Restarted.
+
+        Only needed of a harness whose `recognises` may answer None.
         """
 
     def normalise(self, record: dict[str, Any]) -> Iterable[Entry]:

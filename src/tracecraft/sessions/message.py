@@ -68,7 +68,12 @@ class Spent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class About(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Facts about the session; empty fields say nothing. The later counts, but of titles first the higher rank."""
+    """Facts about the session; empty fields say nothing. The later counts, but of titles first the higher rank.
+
+    A transcript may hold parts that were copied from another session. `session` tells whose this and what follows is;
+    the first one named is the transcript's own. `turn` tells of a turn that begins. Where the ids of both tell their
+    time (UUIDs of version 7), a turn older than its session was copied. What was copied is no part of statistics.
+    """
 
     title: str = ""
     title_rank: int = 0
@@ -77,6 +82,8 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True):
     model: str = ""
     version: str = ""
     parent: str = ""
+    session: str = ""
+    turn: str = ""
     at: str = ""
 
 
