@@ -20,7 +20,7 @@ OWN = ".tracecraft"
 
 def make_own_folder(home: Path) -> None:
     """Make that folder if it is not there, for its owner alone: transcripts may come to lie in it. Raises OSError."""
-    (home / OWN).mkdir(mode=0o700, exist_ok=True)
+    (home / OWN).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 class LocalState:

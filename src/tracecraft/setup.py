@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -67,6 +66,8 @@ def set_up(folder: Path, wishes: Wishes, environ: Mapping[str, str] = os.environ
         file=folder / config.FILE,
     )
     project = Project.from_settings(settings, environ)
+    if address == config.default_store():
+        make_own_folder(Path.home())
     made = _make_bucket(project.store)
     before = project.stored_facts()
     _refuse_foreign(project, before, origin, named)
@@ -105,8 +106,6 @@ def _address(wishes: Wishes, found: FoundFile | None, environ: Mapping[str, str]
     if before is None:
         if wishes.endpoint or wishes.access_key:
             raise UsageError("an endpoint without a bucket", hint="add --bucket NAME")
-        with suppress(OSError):
-            make_own_folder(Path.home())
         return config.default_store()
     changes = {"endpoint": wishes.endpoint, "region": wishes.region, **keys}
     return msgspec.structs.replace(before, **{key: value for key, value in changes.items() if value})
