@@ -2,7 +2,7 @@
 # make test      everything a change must pass: lint, types, layers, tests
 # make lint      the first three of them
 # make soak      the long runs
-# make bench     speed beside 0.2.5, what waiting costs, growing projects; into docs/performance.md
+# make bench     speed beside 0.2.5, what waiting costs, growing projects, mirrored sessions; into docs/performance.md
 # make clean     remove what these made
 #
 # Another Python than python3:  make test PYTHON=python3.12

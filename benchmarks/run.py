@@ -1,8 +1,8 @@
-"""The benchmarks: python -m benchmarks.run [speed] [waiters] [scale] [contention] [pages] [--quick] [--into FOLDER]
+"""The benchmarks: python -m benchmarks.run [PART ...] [pages] [--quick] [--into FOLDER]
 
-Without names, all of them; `pages` only writes the pages anew. Raw numbers go to benchmarks/results/, and
-docs/performance.md and docs/at-scale.md are written from them. --quick tries everything at tiny sizes, and writes to a
-new folder instead, or to FOLDER; so does --into alone.
+The parts are speed, waiters, scale, sessions, contention and redaction. Without names, all of them; `pages` only writes
+the pages anew. Raw numbers go to benchmarks/results/, and docs/performance.md and docs/at-scale.md are written from
+them. --quick tries everything at tiny sizes, and writes to a new folder instead, or to FOLDER; so does --into alone.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import paper, scale, speed, tables, waiters
+from benchmarks import paper, redaction, scale, speed, tables, waiters
 from benchmarks.contention import run as contention
 from benchmarks.machine import facts
 from benchmarks.measure import BenchmarkError
+from benchmarks.sessions import run as sessions
 from tests.support.servers import unavailable
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("speed", "waiters", "scale", "contention")
+PARTS = ("speed", "waiters", "scale", "sessions", "contention", "redaction")
+WITHOUT_CEPH = ("redaction", "pages")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     for name, value in facts().items():
         print(f"{name}: {value}", flush=True)
     try:
-        if reason := unavailable("ceph"):
+        if set(options.parts) - set(WITHOUT_CEPH) and (reason := unavailable("ceph")):
             raise BenchmarkError(f"the benchmarks need Ceph: {reason}")
         target = _target(options.quick, options.into)
         for part in options.parts:
@@ -66,8 +68,12 @@ def _run(part: str, target: Target, *, quick: bool) -> None:
             waiters.main(target.results, waiters.QUICK if quick else waiters.FULL)
         case "scale":
             scale.main(target.results, scale.QUICK if quick else scale.FULL)
+        case "sessions":
+            sessions.main(target.results, sessions.QUICK if quick else sessions.FULL)
         case "contention":
             contention.main(quick)
+        case "redaction":
+            redaction.main(target.results, redaction.QUICK if quick else redaction.FULL)
         case "pages":
             pass
     target.write_pages()

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import results, table_scale, table_speed, table_waiters
+from benchmarks import results, table_redaction, table_scale, table_sessions, table_speed, table_waiters
 from benchmarks.machine import sentence
 
-PARTS = {"speed": table_speed.section, "waiters": table_waiters.section, "scale": table_scale.section}
+PARTS = {
+    "speed": table_speed.section,
+    "waiters": table_waiters.section,
+    "scale": table_scale.section,
+    "sessions": table_sessions.section,
+    "redaction": table_redaction.section,
+}
 
 _HEAD = """\
 # Performance

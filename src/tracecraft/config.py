@@ -11,6 +11,7 @@ import msgspec
 
 from tracecraft import clock, git, layout
 from tracecraft.errors import UsageError
+from tracecraft.localstate import OWN
 from tracecraft.store.address import Address, parse
 
 FILE = ".tracecraft.json"
@@ -185,7 +186,7 @@ def address_fields(address: Address) -> dict[str, Any]:
 
 
 def default_store() -> Address:
-    return Address("file", path=str(Path.home() / ".tracecraft" / "store"))
+    return Address("file", path=str(Path.home() / OWN / "store"))
 
 
 def default_project(folder: Path) -> tuple[str, str]:

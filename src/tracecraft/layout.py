@@ -264,6 +264,29 @@ class Layout:
     def artifact_sum(self, step: str, artifact: str) -> str:
         return f"{self.root}artifacts/_sums/{segment('step', step)}/{segment('artifact', artifact)}.json"
 
+    def sessions(self, harness: str | None = None) -> str:
+        return f"{self.root}sessions/" + ("" if harness is None else f"{segment('harness', harness)}/")
+
+    def session(self, harness: str, session: str) -> str:
+        return f"{self.sessions(harness)}{segment('session', session)}/"
+
+    def manifest(self, harness: str, session: str) -> str:
+        return f"{self.session(harness, session)}meta.json"
+
+    def manifest_of(self, key: str) -> tuple[str, str] | None:
+        """The harness and session whose manifest this key is."""
+        path = key.removeprefix(self.sessions()).split("/")
+        return (path[0], path[1]) if len(path) == 3 and path[2] == "meta.json" and all(map(is_segment, path)) else None
+
+    def part(self, harness: str, session: str, seq: int, short_id: str) -> str:
+        """The key of a part; 0.2.x spells it the same."""
+        return f"{self.session(harness, session)}{segment('part', f'part-{seq:05d}-{short_id}')}.jsonl"
+
+    def is_part(self, key: str) -> bool:
+        """Whether a key below a session is one of a part."""
+        leaf = key.rpartition("/")[2]
+        return leaf.startswith("part-") and leaf.endswith(".jsonl")
+
     def events(self) -> str:
         return f"{self.root}events/"
 

@@ -14,12 +14,21 @@ from typing import Any
 
 import msgspec
 
+OWN = ".tracecraft"
+"""The folder in a home that holds this program's state, and the store of those who name no other."""
+
+
+def make_own_folder(home: Path) -> None:
+    """Make that folder if it is not there, for its owner alone: transcripts may come to lie in it. Raises OSError."""
+    (home / OWN).mkdir(mode=0o700, parents=True, exist_ok=True)
+
 
 class LocalState:
     """A folder of small JSON files for one project on one store."""
 
     def __init__(self, store_url: str, project: str, home: Path | None = None) -> None:
-        self.folder = (home or Path.home()) / ".tracecraft" / "state" / _folder_name(store_url, project)
+        self._home = home or Path.home()
+        self.folder = self._home / OWN / "state" / _folder_name(store_url, project)
 
     def read(self, name: str) -> dict[str, Any]:
         try:
@@ -30,6 +39,7 @@ class LocalState:
     def write(self, name: str, content: dict[str, Any]) -> None:
         temporary = self.folder / f".{name}.{os.getpid()}.{os.urandom(3).hex()}"
         try:
+            make_own_folder(self._home)
             self.folder.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(msgspec.json.encode(content))
             os.replace(temporary, self.folder / f"{name}.json")

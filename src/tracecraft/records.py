@@ -116,7 +116,7 @@ def _fields_of(record: Record) -> dict[str, Any]:
     fields = msgspec.to_builtins(record)
     extra = fields.pop(_EXTRA, {})
     for name, inner in _inner_records(record):
-        fields[name] = _fields_of(inner)
+        fields[name] = _fields_of(inner) if isinstance(inner, Record) else [_fields_of(item) for item in inner]
     return {**fields, **extra}
 
 
@@ -124,14 +124,18 @@ def _keep_unknown(record: Record, fields: dict[str, Any]) -> None:
     known = record.__struct_encode_fields__
     record.extra = {name: value for name, value in fields.items() if name not in known}
     for name, inner in _inner_records(record):
-        _keep_unknown(inner, fields[name])
+        if isinstance(inner, Record):
+            _keep_unknown(inner, fields[name])
+        else:
+            for item, its_fields in zip(inner, fields[name], strict=True):
+                _keep_unknown(item, its_fields)
 
 
-def _inner_records(record: Record) -> Iterator[tuple[str, Record]]:
-    """Records that are fields of a record, by the names they have in JSON."""
+def _inner_records(record: Record) -> Iterator[tuple[str, Record | list[Record]]]:
+    """Records and lists of records that are fields of a record, by the names they have in JSON."""
     for attribute, name in zip(record.__struct_fields__, record.__struct_encode_fields__, strict=True):
         value = getattr(record, attribute)
-        if isinstance(value, Record):
+        if isinstance(value, Record) or (isinstance(value, list) and value and isinstance(value[0], Record)):
             yield name, value
 
 

@@ -11,6 +11,7 @@ import msgspec
 from tracecraft import config, git, layout
 from tracecraft.config import ConfigFile, FoundFile
 from tracecraft.errors import NameTaken, UsageError
+from tracecraft.localstate import make_own_folder
 from tracecraft.project import Project, StoreFacts
 from tracecraft.store import Store
 from tracecraft.store.address import Address, parse
@@ -65,6 +66,8 @@ def set_up(folder: Path, wishes: Wishes, environ: Mapping[str, str] = os.environ
         file=folder / config.FILE,
     )
     project = Project.from_settings(settings, environ)
+    if address == config.default_store():
+        make_own_folder(Path.home())
     made = _make_bucket(project.store)
     before = project.stored_facts()
     _refuse_foreign(project, before, origin, named)

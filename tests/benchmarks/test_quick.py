@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 600
 
 
-@pytest.mark.parametrize("part", ["speed", "waiters", "scale"])
+@pytest.mark.parametrize("part", ["speed", "waiters", "scale", "sessions"])
 def test_a_quick_run(part: str, tmp_path: Path) -> None:
     if reason := unavailable("ceph"):
         pytest.skip(reason)
@@ -36,6 +36,18 @@ def test_a_quick_run(part: str, tmp_path: Path) -> None:
     for row in rows:
         assert all(cell.strip() for cell in row.strip("|").split("|")), row
     assert page == tables.page(tmp_path / "results")
+
+
+def test_a_quick_run_of_redaction(tmp_path: Path) -> None:
+    """It needs no store. What it says of the corpus is asserted, its times are not."""
+    done = run_benchmarks("redaction", "--quick", "--into", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    measured = json.loads((tmp_path / "results" / "redaction.json").read_text())
+    assert measured["corpus"]["secrets"] > 10_000
+    wrong = ("missed", "redacted", "other lines redacted")
+    assert {name: measured["corpus"][name] for name in wrong} == dict.fromkeys(wrong, 0)
+    assert measured["findings"] == []
+    assert (tmp_path / "performance.md").read_text() == tables.page(tmp_path / "results")
 
 
 def test_the_committed_pages_are_made_from_the_committed_numbers() -> None:
@@ -58,7 +70,7 @@ def test_what_is_carried_on_on_paper_adds_up() -> None:
 def test_an_unknown_part_is_refused() -> None:
     done = run_benchmarks("sped")
     assert done.returncode == 2
-    assert "'sped' is none of speed, waiters, scale, contention, pages" in done.stderr
+    assert "'sped' is none of speed, waiters, scale, sessions, contention, redaction, pages" in done.stderr
 
 
 def run_benchmarks(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import PAGES, ROOT, Block, blocks, commands, matches, name, printed, section
+from tests.docs.transcript import write_transcript
 from tracecraft.layout import Layout
 
 SECONDS = 120
@@ -22,6 +23,7 @@ RUNNABLE = [page for page in PAGES if any(block.language in ("console", "python"
 def test_examples_do_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     folder.mkdir()
+    write_transcript(tmp_path / "home", folder)
     for block in blocks(page):
         if block.language == "console":
             _run_console(page, block, folder)
@@ -67,7 +69,6 @@ def _run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]
 
 def _environment(folder: Path) -> dict[str, str]:
     home = folder.parent / "home"
-    home.mkdir(exist_ok=True)
     kept = {name: os.environ[name] for name in ("LANG", "LC_ALL") if name in os.environ}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     return {**kept, "PATH": path, "HOME": str(home), "USER": "ada", "AWS_EC2_METADATA_DISABLED": "true"}

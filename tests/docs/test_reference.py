@@ -16,7 +16,7 @@ import pytest
 
 import tracecraft
 from tests.docs.pages import PAGES, ROOT, blocks, name, section
-from tracecraft import errors
+from tracecraft import errors, sessions
 from tracecraft.cli.app import tracecraft as command_line
 from tracecraft.errors import TracecraftError
 from tracecraft.records import Record
@@ -37,6 +37,10 @@ DESCRIBED_IN = {
     "Ack": "Messages",
     "Sum": "Artifacts",
     "StoreFacts": "Store facts",
+    "Manifest": "Sessions",
+    "Generation": "Sessions",
+    "Origin": "Sessions",
+    "Part": "Sessions",
     "Event": "Events",
 }
 """Sections of bucket-layout.md that tell the fields of a record."""
@@ -133,9 +137,10 @@ def _kinds(base: type[TracecraftError]) -> Iterator[type[TracecraftError]]:
 
 
 def _import_everything() -> None:
-    for module in iter_modules(tracecraft.__path__):
-        if module.name not in ("__main__", "cli"):
-            import_module(f"tracecraft.{module.name}")
+    for package in (tracecraft, sessions):
+        for module in iter_modules(package.__path__):
+            if module.name not in ("__main__", "cli"):
+                import_module(f"{package.__name__}.{module.name}")
 
 
 def test_every_error_code_is_described_with_its_exit_code() -> None:

@@ -107,6 +107,9 @@ class FaultyStore:
     def download(self, key: str, path: Path, on_chunk: OnChunk) -> Info:
         return self.inner.download(key, path, on_chunk)
 
+    def exposed(self, key: str) -> str:
+        return self.inner.exposed(key)
+
     def pace(self) -> Pace:
         return self.inner.pace()
 

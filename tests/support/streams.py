@@ -91,7 +91,7 @@ class Stream:
 
     def _read_errors(self, pipe: IO[str]) -> None:
         with contextlib.suppress(ValueError):
-            self.errors += [line.rstrip("\n") for line in pipe]
+            self.errors.extend(line.rstrip("\n") for line in pipe)
 
 
 @contextlib.contextmanager

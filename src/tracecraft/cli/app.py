@@ -6,17 +6,15 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from typing import cast
 
 import click
 
 from tracecraft import __version__
+from tracecraft.cli.lazy import LazyGroup, Modules
 from tracecraft.cli.output import print_error
 from tracecraft.errors import TracecraftError, UsageError
 
-# Command, module below tracecraft.cli, attribute. In the order in which `--help` shows them.
-COMMANDS = {
+COMMANDS: Modules = {
     "init": ("init", "init"),
     "status": ("status", "status"),
     "doctor": ("doctor", "doctor"),
@@ -42,24 +40,12 @@ COMMANDS = {
     "inbox": ("messages", "inbox"),
     "ack": ("messages", "ack"),
     "artifact": ("artifacts", "artifact"),
+    "session": ("session", "session"),
     "completion": ("completion", "completion"),
 }
 
 
-class Commands(click.Group):
-    """A group whose commands live in modules that are imported when needed."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute = COMMANDS[cmd_name]
-        return cast(click.Command, getattr(import_module(f"tracecraft.cli.{module}"), attribute))
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, modules=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tracecraft")
 @click.option("--json", "as_json", is_flag=True, expose_value=False, help="The same as after the command.")
 def tracecraft() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -55,6 +56,15 @@ def show_time(seconds: float) -> str:
     return iso(seconds)[:19].replace("T", " ")
 
 
+def show_size(count: int) -> str:
+    """Bytes, for people."""
+    for unit in ("KB", "MB"):
+        if count < 1_000_000:
+            return f"{count / 1000:.1f} {unit}"
+        count //= 1000
+    return f"{count / 1000:.1f} GB"
+
+
 def print_line(text: str) -> None:
     """A line on standard output, at once: whoever reads may be waiting."""
     print_part(text + "\n")
@@ -64,6 +74,20 @@ def print_part(text: str) -> None:
     """A part of a result that is too long to be held as a whole."""
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def print_stored(chunks: Iterable[bytes]) -> None:
+    """Bytes from the store, as they are; a terminal gets them without control characters."""
+    if not sys.stdout.isatty():
+        sys.stdout.flush()
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+        return
+    decoder = getincrementaldecoder("utf-8")("replace")
+    for chunk in chunks:
+        print_part(clean(decoder.decode(chunk)))
+    print_part(clean(decoder.decode(b"", final=True)))
 
 
 def print_notice(text: str, *, json: bool) -> None:

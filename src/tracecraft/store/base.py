@@ -102,6 +102,12 @@ class Store(Protocol):
         Every call is finished when this returns; the first failure in order is raised then.
         """
 
+    def exposed(self, key: str) -> str:
+        """How others than its owner can read what lies here, as a sentence; empty when they cannot.
+
+        `key` is an object that is there. Raises Unreachable when that cannot be found out.
+        """
+
     def facts(self) -> dict[str, Any]:
         """What was learned of the server that the next process should know."""
 

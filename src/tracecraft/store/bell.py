@@ -8,22 +8,17 @@ same.
 
 from __future__ import annotations
 
-import os
 import select
-import sys
+from collections import deque
 from contextlib import suppress
-from io import FileIO
 from pathlib import Path
 
 from tracecraft.clock import Deadline, Pace
+from tracecraft.inotify import DELETE, MOVED_FROM, FileEvents
 
 _GATHER = 0.01
 """Seconds in which further writes join the first: a busy store wakes its waiters at most so often."""
 _GLANCE = 0.05
-
-# From Linux' <sys/inotify.h>.
-_IN_MOVED_FROM, _IN_DELETE = 0x40, 0x200
-_IN_NONBLOCK, _IN_CLOEXEC = 0o4000, 0o2000000
 
 
 class Bell(Pace):
@@ -45,7 +40,7 @@ class Bell(Pace):
 
     def _listen(self, seconds: float) -> bool:
         poll = select.poll()
-        poll.register(self._events or -1, select.POLLIN)
+        poll.register(self._events.fileno() if self._events else -1, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
 
     def _glance(self, seconds: float) -> bool:
@@ -57,8 +52,8 @@ class Bell(Pace):
     def _silence(self) -> None:
         """Take note of what happened so far."""
         self._last = self._changed_at()
-        while self._events and self._events.read(1 << 16):
-            pass
+        if self._events:
+            deque(self._events.read(), maxlen=0)
 
     def _changed_at(self) -> int:
         try:
@@ -67,17 +62,11 @@ class Bell(Pace):
             return 0
 
 
-def _file_events(folder: Path) -> FileIO | None:
-    """Linux' file events of a folder as a file to read, or None where there are none to be had."""
-    if sys.platform != "linux":
+def _file_events(folder: Path) -> FileEvents | None:
+    """Events of writes into the folder, or None where there are none to be had."""
+    try:
+        events = FileEvents()
+        events.watch(folder, MOVED_FROM | DELETE)
+    except OSError:
         return None
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd: int = libc.inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC)
-    if fd < 0:
-        return None
-    if libc.inotify_add_watch(fd, os.fsencode(folder), _IN_MOVED_FROM | _IN_DELETE) < 0:
-        os.close(fd)
-        return None
-    return FileIO(fd, "r")
+    return events

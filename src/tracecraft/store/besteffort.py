@@ -65,6 +65,9 @@ class BestEffortStore:
     def together(self, calls: Sequence[Callable[[], T]]) -> Sequence[T]:
         return self._store.together(calls)
 
+    def exposed(self, key: str) -> str:
+        return self._store.exposed(key)
+
     def facts(self) -> dict[str, Any]:
         return self._store.facts()
 

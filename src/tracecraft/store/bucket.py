@@ -13,6 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from copy import copy
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from obstore.exceptions import AlreadyExistsError, NotModifiedError, Preconditio
 
 from tracecraft import clock
 from tracecraft.clock import Pace
-from tracecraft.errors import Conflict, NoBucket, NotFound, Unknown, Unreachable, UsageError
+from tracecraft.errors import Conflict, Denied, NoBucket, NotFound, Unknown, Unreachable, UsageError
 from tracecraft.store.answers import Provider, Unanswered, answering, names_no_bucket, no_bucket
 from tracecraft.store.base import Guarantees, Info, Object, OnChunk, check_prefix
 from tracecraft.store.waves import pause, run_wave
@@ -40,6 +41,8 @@ BULK_TIMEOUT = 300.0
 PART = 8 << 20
 """Bytes of a file in memory and in one request while it is uploaded or downloaded."""
 
+_NO_SECRETS = ("endpoint", "base_url", "region", "account_name", "virtual_hosted_style_request")
+"""The options that say where a bucket is, and nothing of who asks."""
 _ATTEMPTS = 5
 _PATIENCE = 20.0
 """Seconds after which nothing is attempted anew."""
@@ -136,6 +139,19 @@ class BucketStore(ABC):
 
     def together(self, calls: Sequence[Callable[[], T]]) -> Sequence[T]:
         return run_wave(calls)
+
+    def exposed(self, key: str) -> str:
+        """Asks without credentials for the object and for a listing."""
+        stranger = copy(self)
+        stranger._clients = {}
+        stranger._options = {name: value for name, value in self._options.items() if name in _NO_SECRETS}
+        stranger._options["skip_signature"] = True
+        asked: Mapping[str, Callable[[], object]] = {
+            "list": lambda: next(stranger.list(""), None),
+            "read": lambda: stranger.get(key),
+        }
+        allowed = [what for what, ask in asked.items() if _is_allowed(ask)]
+        return f"anybody can {' and '.join(allowed)} {self.url} without credentials" if allowed else ""
 
     def facts(self) -> dict[str, Any]:
         return {}
@@ -245,6 +261,15 @@ class _Pages:
 
 _used_by = 0
 """The process in which obstore was used first. Its threads do not come along when that process forks."""
+
+
+def _is_allowed(ask: Callable[[], object]) -> bool:
+    """Whether a request is let in. Raises Unreachable when nobody answers."""
+    try:
+        ask()
+    except (Denied, NotFound):
+        return False
+    return True
 
 
 def _refuse_after_fork() -> None:

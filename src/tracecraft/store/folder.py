@@ -107,6 +107,14 @@ class FolderStore:
     def together(self, calls: Sequence[Callable[[], T]]) -> Sequence[T]:
         return run_in_order(calls)
 
+    def exposed(self, key: str) -> str:
+        """Other users get in where every folder on the way lets them pass."""
+        for folder in (self.root, *self.root.parents):
+            with suppress(FileNotFoundError):
+                if not folder.stat().st_mode & stat.S_IXOTH:
+                    return ""
+        return f"every user of this machine can read {self.root} (chmod o-rx to change that)"
+
     def facts(self) -> dict[str, Any]:
         return {}
 

@@ -80,6 +80,9 @@ class MemoryStore:
     def together(self, calls: Sequence[Callable[[], T]]) -> Sequence[T]:
         return run_in_order(calls)
 
+    def exposed(self, key: str) -> str:
+        return ""
+
     def facts(self) -> dict[str, Any]:
         return {}
 

@@ -1,0 +1,115 @@
+"""The events of Pi's session files, which OpenClaw keeps too: what each of them means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from tracecraft.sessions import fields
+from tracecraft.sessions.harnesses import common
+from tracecraft.sessions.message import About, Entry, Message, Spent, ToolCall, Usage
+
+
+def normalise(record: dict[str, Any]) -> Iterable[Entry]:
+    """What an event means. Those that only keep state of the program or of an extension mean nothing."""
+    kind = record.get("type")
+    at = common.moment(record.get("timestamp"))
+    if kind == "message":
+        return _message(record, fields.record(record, "message"), at)
+    if kind == "session":
+        return [_session(record, at)]
+    if kind == "model_change":
+        return [About(model=fields.text(record.get("modelId")), at=at)]
+    if kind == "session_info":
+        return [About(title=fields.text(record.get("name")), at=at)]
+    if kind in ("compaction", "branch_summary"):
+        return _injected(fields.text(record.get("summary")), at)
+    if kind == "custom_message":
+        return _injected(common.parts_text(record.get("content")), at)
+    return ()
+
+
+def _session(record: dict[str, Any], at: str) -> About:
+    version = record.get("version")
+    return About(
+        cwd=fields.text(record.get("cwd")),
+        model=fields.text(record.get("modelId")),
+        version=str(version) if isinstance(version, int) else fields.text(version),
+        parent=session_in(fields.text(record.get("parentSession"))),
+        at=at,
+    )
+
+
+def session_in(path: str) -> str:
+    """The session that a file is named for: `<time>_<id>.jsonl`."""
+    return PurePosixPath(path).stem.rpartition("_")[2]
+
+
+def _message(record: dict[str, Any], message: dict[str, Any], at: str) -> Iterator[Entry]:
+    role = message.get("role")
+    at = at or common.moment(message.get("timestamp"))
+    if role == "assistant":
+        yield from _assistant(record, message, at)
+    elif role in ("user", "system"):
+        yield Message(role, common.parts_text(message.get("content")), at=at)
+    elif role == "toolResult":
+        yield Message(
+            "tool",
+            common.parts_text(message.get("content")),
+            answers=fields.text(message.get("toolCallId")),
+            tool=fields.text(message.get("toolName")),
+            failed=message.get("isError") is True,
+            at=at,
+        )
+    elif role == "bashExecution":
+        yield Message("user", f"! {fields.text(message.get('command'))}", at=at)
+        failed = message.get("exitCode") not in (None, 0)
+        yield Message("tool", fields.text(message.get("output")), tool="bash", failed=failed, at=at)
+    elif role in ("custom", "hookMessage"):
+        yield from _injected(common.parts_text(message.get("content")), at)
+    elif role in ("branchSummary", "compactionSummary"):
+        yield from _injected(fields.text(message.get("summary")), at)
+
+
+def _assistant(record: dict[str, Any], message: dict[str, Any], at: str) -> Iterator[Entry]:
+    """An answer without any content is that of a call that failed or was stopped."""
+    content = message.get("content")
+    blocks = fields.records(content)
+    model = fields.text(message.get("model"))
+    said = common.parts_text(content)
+    thinking = "\n".join(fields.text(block.get("thinking")) for block in blocks if block.get("type") == "thinking")
+    calls = tuple(
+        ToolCall(fields.text(block.get("id")), fields.text(block.get("name")), block.get("arguments"))
+        for block in blocks
+        if block.get("type") == "toolCall"
+    )
+    if said or thinking or calls:
+        yield Message("assistant", said, thinking, calls, model=model, at=at)
+    if error := fields.text(message.get("errorMessage")):
+        yield Message("system", error, at=at)
+    yield from _spent(_key(record, message), fields.record(message, "usage"), model, at)
+
+
+def _key(record: dict[str, Any], message: dict[str, Any]) -> str:
+    """Events of the oldest files have no id, only times; the ids that providers give to answers are not all unique."""
+    if identity := fields.text(record.get("id")):
+        return identity
+    return f"{fields.text(record.get('timestamp'))} {common.moment(message.get('timestamp'))}"
+
+
+def _spent(key: str, usage: dict[str, Any], model: str, at: str) -> Iterator[Entry]:
+    """Pi's `input` is what came from no cache, its `output` has the reasoning in it."""
+    tokens = Usage(
+        input=fields.count(usage.get("input")),
+        output=fields.count(usage.get("output")),
+        cache_read=fields.count(usage.get("cacheRead")),
+        cache_write=fields.count(usage.get("cacheWrite")),
+        reasoning=fields.count(usage.get("reasoningTokens", usage.get("reasoning"))),
+    )
+    if tokens != Usage():
+        yield Spent(key, tokens, model, fields.dollars(fields.record(usage, "cost").get("total")), at=at)
+
+
+def _injected(said: str, at: str) -> Iterable[Entry]:
+    return [Message("user", said, injected=True, at=at)] if said else []
