@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
 from tests.sessions.mirrored import SESSION, Growing, manifest, reassembled
+from tests.sessions.transcripts.claude import SESSION as CLAUDE_SESSION
+from tests.sessions.transcripts.claude import write_claude
 from tests.support.proxy import Proxy
 from tests.support.s3 import Endpoint, make_bucket
 from tests.support.streams import streaming, until
@@ -152,3 +156,20 @@ def _is_mirrored(world: World, name: str, source: Growing) -> bool:
         return reassembled(world, name) == source.data
     except AssertionError:
         return False
+
+
+def test_the_agent_is_alive_while_its_harness_is(folder_world: World) -> None:
+    """Though its transcript does not grow. Claude Code keeps a file for each process that works on a session."""
+    world, project = folder_world, folder_world.open()
+    home = Path(world.environment("writer")["HOME"])
+    write_claude(home, 20, cwd=str(world.folder("writer")))
+    world.run("writer", "session", "mirror", "--no-redact")
+    registry = home / ".claude" / "sessions" / f"{os.getpid()}.json"
+    registry.parent.mkdir()
+    registry.write_text(json.dumps({"pid": os.getpid(), "sessionId": CLAUDE_SESSION}))
+    project.store.delete(project.layout.agent("writer"))
+    shutil.rmtree(home / ".tracecraft")
+    with streaming(world, "writer", "session", "mirror", "--no-redact", "--follow") as follower:
+        until(lambda: project.agents.get("writer"), "a heartbeat")
+        assert follower.interrupt() == 0
+    assert len(manifest(world, CLAUDE_SESSION, "claude-code").generations) == 1
