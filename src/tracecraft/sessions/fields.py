@@ -27,9 +27,9 @@ def text(value: Any) -> str:
 
 def count(value: Any) -> int:
     """A number of things: never negative, never more than every reader of JSON can hold."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return 0
-    return min(max(0, int(value)), _MOST)
+    if type(value) is int:
+        return min(max(0, value), _MOST)
+    return min(max(0, int(value)), _MOST) if isinstance(value, float) and math.isfinite(value) else 0
 
 
 def dollars(value: Any) -> float | None:

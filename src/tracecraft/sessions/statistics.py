@@ -92,8 +92,8 @@ class Fold:
         self._bounded = bounded
         self._known = _Saved()
         self._state = self._known.state
-        self._first: float | None = None
-        self._last: float | None = None
+        self._first: datetime | None = None
+        self._last: datetime | None = None
 
     @property
     def statistics(self) -> Statistics:
@@ -114,7 +114,7 @@ class Fold:
         except msgspec.ValidationError:
             return fold
         fold._state = fold._known.state
-        fold._first, fold._last = seconds_of(fold._known.first), seconds_of(fold._known.last)
+        fold._first, fold._last = _moment(fold._known.first), _moment(fold._known.last)
         return fold
 
     def feed_line(self, harness: Harness, line: bytes) -> None:
@@ -217,12 +217,12 @@ class Fold:
             self._known.title, self._state.title_rank = title, rank
 
     def _time(self, at: str) -> None:
-        if at in (self._known.last, self._known.first) or (seconds := seconds_of(at)) is None:
+        if at == self._known.last or (moment := _moment(at)) is None:
             return
-        if self._first is None or seconds < self._first:
-            self._first, self._known.first = seconds, at[:_LONGEST_TIME]
-        if self._last is None or seconds > self._last:
-            self._last, self._known.last = seconds, at[:_LONGEST_TIME]
+        if self._first is None or moment < self._first:
+            self._first, self._known.first = moment, at[:_LONGEST_TIME]
+        if self._last is None or moment > self._last:
+            self._last, self._known.last = moment, at[:_LONGEST_TIME]
 
 
 def _count(counts: dict[str, int], name: str) -> None:
@@ -261,11 +261,19 @@ def _one_line(text: str, length: int) -> str:
 
 def seconds_of(at: str) -> float | None:
     """Seconds since 1970 of an RFC 3339 time; one without a zone is taken as UTC."""
+    moment = _moment(at)
     try:
-        time = datetime.fromisoformat(at[:_LONGEST_TIME])
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
+        return moment.timestamp() if moment else None
+    except OverflowError:
         return None
+
+
+def _moment(at: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(at[:_LONGEST_TIME])
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _is_older(turn: str, session: str) -> bool:
