@@ -164,7 +164,7 @@ def test_messages_mean_what_was_said(machine: Machine, database: HermesDatabase)
     told = entries(HERMES, drain(HERMES, found(HERMES, machine)["s1"])[0])
     at = "2026-11-20T10:40:26.250000+00:00"
     assert told[0] == About(
-        title="Tea", cwd="/work/shop", branch="main", model="m-1", at="2026-11-20T10:40:25.500000+00:00"
+        title="Tea", cwd="/srv/shop", branch="main", model="m-1", at="2026-11-20T10:40:25.500000+00:00"
     )
     assert messages(told) == [
         Message("user", "question 1", at=at),
@@ -276,7 +276,7 @@ def test_a_session_that_is_gone_has_nothing(machine: Machine, database: HermesDa
 
 
 def test_it_cannot_be_put_back_by_writing_a_file(machine: Machine, database: HermesDatabase) -> None:
-    assert HERMES.restored(machine, "s1", "/home/x/.hermes/state.db", Path("/work/shop")) is None
+    assert HERMES.restored(machine, "s1", "/home/x/.hermes/state.db", Path("/srv/shop")) is None
     assert HERMES.process(machine, found(HERMES, machine)["s1"]) is None
 
 

@@ -83,7 +83,7 @@ def test_sessions_are_found_wherever_openclaw_keeps_them(tmp_path: Path, environ
 def test_files_that_were_left_behind_by_the_migration_are_not_found_again(machine: Machine) -> None:
     state = machine.home / ".openclaw"
     for name in ("moved", "moved-topic-1", "gone", "failed"):
-        session_file(state, name, opening(name.partition("-")[0], "/work/shop"))
+        session_file(state, name, opening(name.partition("-")[0], "/srv/shop"))
     database = OpenClawDatabase(state)
     for name in ("moved", "moved-topic-1", "gone"):
         database.session(name)
@@ -98,7 +98,7 @@ def test_files_that_were_left_behind_by_the_migration_are_not_found_again(machin
 
 def test_archives_and_logs_beside_session_files_are_none(machine: Machine) -> None:
     state = machine.home / ".openclaw"
-    path = session_file(state, "a", opening("a", "/work/shop"))
+    path = session_file(state, "a", opening("a", "/srv/shop"))
     for name in ("b.jsonl.deleted.1", "b.jsonl.reset.1", "b.trajectory.jsonl", "b.checkpoint.1.jsonl", "sessions.json"):
         path.with_name(name).write_bytes(path.read_bytes())
     path.with_name("c.jsonl").write_text("no json\n")
@@ -107,8 +107,8 @@ def test_archives_and_logs_beside_session_files_are_none(machine: Machine) -> No
 
 
 def test_the_files_of_an_agent_whose_database_cannot_be_read_wait(machine: Machine, database: OpenClawDatabase) -> None:
-    session_file(machine.home / ".openclaw", "s1", opening("s1", "/work/shop"))
-    session_file(machine.home / ".openclaw", "s2", opening("s2", "/work/shop"), "fine")
+    session_file(machine.home / ".openclaw", "s1", opening("s1", "/srv/shop"))
+    session_file(machine.home / ".openclaw", "s2", opening("s2", "/srv/shop"), "fine")
     database.close()
     (database.agent / "agent" / "openclaw-agent.sqlite").write_bytes(b"broken" * 1000)
     assert set(found(OPENCLAW, machine)) == {"s2"}
@@ -121,7 +121,7 @@ def test_events_are_exported_as_they_are_behind_a_line_of_the_session(
     session = found(OPENCLAW, machine)["s1"]
     first, cursor = drain(OPENCLAW, session)
     assert records(first)[0]["table"] == "session_windows"
-    assert records(first[1:]) == [*opening("s1", "/work/shop"), *turn(1), asked(BIG)]
+    assert records(first[1:]) == [*opening("s1", "/srv/shop"), *turn(1), asked(BIG)]
     database.append(turn(2))
     second, cursor = drain(OPENCLAW, session, cursor)
     assert records(second[1:]) == turn(2)
@@ -142,7 +142,7 @@ def test_the_first_schema_is_read_as_it_is(machine: Machine) -> None:
     database.append([asked(BIG)])
     session = found(OPENCLAW, machine)["s1"]
     lines, cursor = drain(OPENCLAW, session)
-    assert records(lines[1:]) == [*opening("s1", "/work/shop"), asked(BIG)]
+    assert records(lines[1:]) == [*opening("s1", "/srv/shop"), asked(BIG)]
     for column in ("event_zstd BLOB", "event_utf8_bytes INTEGER", "navigation_json TEXT"):
         database.run(f"ALTER TABLE transcript_events ADD COLUMN {column}")
     assert drain(OPENCLAW, session, cursor) == ([], cursor)
@@ -155,7 +155,7 @@ def test_a_rewrite_is_noticed(machine: Machine, database: OpenClawDatabase, chan
     (source,) = OPENCLAW.sources(session)
     _, cursor = drain(OPENCLAW, session)
     if change == "rewrite":
-        database.rewrite([*opening("s1", "/work/shop"), *turn(2), *turn(3)])
+        database.rewrite([*opening("s1", "/srv/shop"), *turn(2), *turn(3)])
     elif change == "replace":
         database.run("UPDATE transcript_rewrite_watermarks SET generation = 'other'")
     elif change == "shorten":
@@ -301,7 +301,7 @@ def test_events_mean_what_was_said(machine: Machine, database: OpenClawDatabase)
     at = "2026-11-20T10:41:{}.000Z".format
     assert abouts(told) == [
         About(title="a name", model="m-0", parent="s0", at="2026-11-20T10:41:24+00:00"),
-        About(cwd="/work/shop", version="4", at=at("00")),
+        About(cwd="/srv/shop", version="4", at=at("00")),
         About(model="m-1", at=at("01")),
     ]
     call = ToolCall("call_1", "read", {"path": "README.md"})
@@ -324,7 +324,7 @@ def test_a_label_is_the_title(machine: Machine, database: OpenClawDatabase) -> N
 
 
 def test_a_session_in_a_file_is_read_on_line_by_line(machine: Machine) -> None:
-    path = session_file(machine.home / ".openclaw", "s1", opening("s1", "/work/shop"))
+    path = session_file(machine.home / ".openclaw", "s1", opening("s1", "/srv/shop"))
     session = found(OPENCLAW, machine)["s1"]
     _, cursor = drain(OPENCLAW, session)
     with path.open("a") as file:
@@ -340,7 +340,7 @@ def test_a_session_in_a_file_is_read_on_line_by_line(machine: Machine) -> None:
 def test_only_sessions_in_files_can_be_put_back(machine: Machine) -> None:
     state = machine.home / ".openclaw"
     old = "/home/x/.openclaw/agents/main/sessions/s1.jsonl"
-    cwd = Path("/work/shop")
+    cwd = Path("/srv/shop")
     assert OPENCLAW.restored(machine, "s1", old, cwd) == state / "agents/main/sessions/s1.jsonl"
     for path in (old.replace("s1", ".."), "/agents/../sessions/s1.jsonl", "s1.jsonl", "", "/x/y/openclaw-agent.sqlite"):
         assert OPENCLAW.restored(machine, "s1", path, cwd) is None

@@ -105,7 +105,7 @@ def test_a_session_is_read_on_and_nothing_is_told_twice(machine: Machine, databa
     assert drain(OPENCODE, session, cursor) == ([], cursor)
     told = entries(OPENCODE, first + second)
     assert said(told) == [*turn(1), *turn(2), turn(3)[0]]
-    assert abouts(told)[0].cwd == "/work/shop"
+    assert abouts(told)[0].cwd == "/srv/shop"
     assert "Now it has one" in [about.title for about in abouts(told)]
     twice = Usage(input=1200, output=80, cache_read=600, cache_write=10, reasoning=20)
     assert spent(told) == (twice, 1.0)
@@ -285,7 +285,7 @@ def test_messages_mean_what_was_said(machine: Machine, database: OpenCodeDatabas
     ]
     assert all(message.at for message in messages(told))
     assert abouts(told)[0] == About(
-        cwd="/work/shop", model="m-0", version="1.18", at="2026-11-20T10:29:42.001000+00:00"
+        cwd="/srv/shop", model="m-0", version="1.18", at="2026-11-20T10:29:42.001000+00:00"
     )
 
 
@@ -332,7 +332,7 @@ class Tree:
 
     def __init__(self, data: Path) -> None:
         self.storage = data / "storage"
-        session = {"id": "s1", "directory": "/work/shop", "title": "T", "version": "1.1", "time": {"created": START}}
+        session = {"id": "s1", "directory": "/srv/shop", "title": "T", "version": "1.1", "time": {"created": START}}
         self.session = write_json(
             self.storage / "session" / "p" / "s1.json", {**session, "share": {"secret": "sk-secret"}}
         )
@@ -356,7 +356,7 @@ def tree(machine: Machine) -> Tree:
 
 def test_files_are_read_as_messages_with_their_parts(machine: Machine, tree: Tree) -> None:
     before = photograph(machine.home)
-    session = found(OPENCODE, machine, Path("/work/shop"))["s1"]
+    session = found(OPENCODE, machine, Path("/srv/shop"))["s1"]
     first, cursor = drain(OPENCODE, session)
     assert b"sk-secret" not in b"".join(first)
     assert photograph(machine.home) == before
@@ -403,11 +403,11 @@ def test_files_that_were_moved_into_the_database_are_not_found_again(machine: Ma
 @pytest.mark.parametrize("identity", ["../../../x", "a/b", "*", "[a-z]*", "", "x\0y", 7])
 def test_names_in_files_do_not_lead_elsewhere(machine: Machine, tree: Tree, identity: Any) -> None:
     write_json(machine.home / DATA / "x" / "prt.json", {"type": "text", "text": "private"})
-    write_json(tree.session, {"id": identity, "directory": "/work/shop"})
+    write_json(tree.session, {"id": identity, "directory": "/srv/shop"})
     tree.message("msg_a", START + 1, role="user", id=identity)
     for session in OPENCODE.discover(machine):
         drain(OPENCODE, session)
-    write_json(tree.session, {"id": "s1", "directory": "/work/shop"})
+    write_json(tree.session, {"id": "s1", "directory": "/srv/shop"})
     lines, _ = drain(OPENCODE, found(OPENCODE, machine)["s1"])
     assert b"private" not in b"".join(lines)
 
@@ -420,7 +420,7 @@ def test_broken_files_do_not_stop_the_others(machine: Machine, tree: Tree) -> No
 
 
 def test_it_cannot_be_put_back_by_writing_a_file(machine: Machine) -> None:
-    assert OPENCODE.restored(machine, "s1", "/home/x/opencode.db", Path("/work/shop")) is None
+    assert OPENCODE.restored(machine, "s1", "/home/x/opencode.db", Path("/srv/shop")) is None
 
 
 @given(lines_of_opencode)

@@ -34,7 +34,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path, {})
 
 
-def session_file(agent: Path, session_id: str, events: list[dict[str, Any]], cwd: str = "/work/shop") -> Path:
+def session_file(agent: Path, session_id: str, events: list[dict[str, Any]], cwd: str = "/srv/shop") -> Path:
     folder = agent / "sessions" / f"--{cwd.strip('/').replace('/', '-')}--"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"2026-11-20T10-30-31-908Z_{session_id}.jsonl"
@@ -83,12 +83,12 @@ def test_a_session_is_read_on_line_by_line(machine: Machine) -> None:
 
 def test_a_session_is_put_back_where_pi_looks_for_it(machine: Machine) -> None:
     path = session_file(machine.home / ".pi" / "agent", "a", turn(1))
-    assert PI.restored(machine, "a", str(path), Path("/work/shop")) == path
+    assert PI.restored(machine, "a", str(path), Path("/srv/shop")) == path
     elsewhere = PI.restored(machine, "a", f"/home/x/.pi/agent/sessions/--y--/{path.name}", Path("/other/my shop"))
     assert elsewhere == machine.home / ".pi" / "agent" / "sessions" / "--other-my shop--" / path.name
-    named = PI.restored(machine, "a", "/home/x/..", Path("/work/shop"))
+    named = PI.restored(machine, "a", "/home/x/..", Path("/srv/shop"))
     assert named == path.with_name("a.jsonl")
-    assert PI.restored(machine, "../a", "/home/x/..", Path("/work/shop")) is None
+    assert PI.restored(machine, "../a", "/home/x/..", Path("/srv/shop")) is None
 
 
 AT = "2026-11-20T10:41:07.000Z"

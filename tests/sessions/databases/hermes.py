@@ -47,7 +47,7 @@ class HermesDatabase:
         self._database.close()
 
     def session(self, session_id: str = "s1", **columns: Any) -> None:
-        row = {"source": "cli", "started_at": 1795171225.5, "cwd": "/work/shop", "model": "m-1", **columns}
+        row = {"source": "cli", "started_at": 1795171225.5, "cwd": "/srv/shop", "model": "m-1", **columns}
         self._insert("sessions", {"id": session_id, **row})
 
     def message(self, role: str = "user", content: Any = "hello", session_id: str = "s1", **columns: Any) -> int:

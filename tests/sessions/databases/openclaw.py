@@ -103,7 +103,7 @@ class OpenClawDatabase:
     def close(self) -> None:
         self._database.close()
 
-    def session(self, session_id: str = "s1", cwd: str = "/work/shop", **columns: Any) -> None:
+    def session(self, session_id: str = "s1", cwd: str = "/srv/shop", **columns: Any) -> None:
         if not self._compresses:
             self.run("INSERT INTO session_windows VALUES (?, 1795171284000)", session_id)
             return self.append(opening(session_id, cwd), session_id)

@@ -59,7 +59,7 @@ class OpenCodeDatabase:
     def close(self) -> None:
         self._database.close()
 
-    def session(self, session_id: str = "s1", cwd: str = "/work/shop", **columns: Any) -> None:
+    def session(self, session_id: str = "s1", cwd: str = "/srv/shop", **columns: Any) -> None:
         at = self._tick()
         model = {"id": "m-0", "providerID": "mock"}
         row: dict[str, Any] = {

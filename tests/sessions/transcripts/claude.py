@@ -17,7 +17,7 @@ from typing import Any
 
 SESSION = "7d3c1f52-9a0e-4c61-8f7b-2e5a90b1c364"
 AGENT = "a51d20cf3b9e7704"
-CWD = "/srv/work/shop"
+CWD = "/srv/shop"
 MODELS = ("claude-opus-4-6", "claude-haiku-4-5")
 _SENTENCE = """the build fails when cache keys contain a slash so read it first then change how names are escaped
 and run all tests again before the branch is pushed größer 日本語 🙂"""
