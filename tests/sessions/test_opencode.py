@@ -284,9 +284,7 @@ def test_messages_mean_what_was_said(machine: Machine, database: OpenCodeDatabas
         Message("system", "too many requests"),
     ]
     assert all(message.at for message in messages(told))
-    assert abouts(told)[0] == About(
-        cwd="/srv/shop", model="m-0", version="1.18", at="2026-11-20T10:29:42.001000+00:00"
-    )
+    assert abouts(told)[0] == About(cwd="/srv/shop", model="m-0", version="1.18", at="2026-11-20T10:29:42.001000+00:00")
 
 
 def test_a_session_of_a_subagent_tells_its_parent(machine: Machine) -> None:
