@@ -28,7 +28,8 @@ from tracecraft.sessions.finding import Sessions
 from tracecraft.sessions.following import Follower
 from tracecraft.sessions.harnesses.pi import Pi
 from tracecraft.sessions.manifest import Manifest
-from tracecraft.sessions.reading import LongLine, Stream, last_messages, messages
+from tracecraft.sessions.reading import Stream, last_messages, messages
+from tracecraft.sessions.splitting import LongLine
 from tracecraft.sessions.upkeep import delete_session
 
 two_stores = pytest.mark.parametrize("world", ["folder", "ministack"], indirect=True)

@@ -85,10 +85,10 @@ def stop(face: Face, session_id: str) -> None:
     Example:
       tracecraft session stop 7505c804
     """
-    from tracecraft.sessions.ending import end
     from tracecraft.sessions.finding import Sessions
+    from tracecraft.sessions.upkeep import end_session
 
-    ended = end(face.project, Sessions(face.project).find(session_id)).record
+    ended = end_session(face.project, Sessions(face.project).find(session_id)).record
     face.show(
         {"harness": ended.harness, "session_id": ended.session_id, "ended_at": ended.ended_at},
         f"{one_line(ended.harness)} {one_line(ended.session_id)} has ended; mirroring it again takes that back",

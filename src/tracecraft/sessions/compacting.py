@@ -14,7 +14,7 @@ import msgspec
 from tracecraft import clock
 from tracecraft.errors import Conflict, Corrupt, NotFound, StoreError
 from tracecraft.records import Stored, commit
-from tracecraft.sessions.manifest import Manifest, Part
+from tracecraft.sessions.manifest import Manifest, Part, part_key
 from tracecraft.sessions.parts import merge_parts
 from tracecraft.sessions.sweeping import delete_keys, sweep
 
@@ -102,7 +102,7 @@ def _merged(project: Project, manifest: Manifest, run: Run) -> Part:
 def _contents(project: Project, manifest: Manifest, run: Run) -> Iterator[bytes]:
     """The parts' bytes, each checked against its checksum before it is used. Raises Corrupt."""
     for part in run:
-        key = project.layout.part(manifest.harness, manifest.session_id, part.seq, part.uuid)
+        key = part_key(project.layout, manifest, part)
         try:
             data = project.store.get(key).data
         except NotFound:
@@ -138,4 +138,4 @@ def _fits(run: Run, part: Part) -> bool:
 
 
 def _keys(project: Project, manifest: Manifest, parts: Iterable[Part]) -> Sequence[str]:
-    return [project.layout.part(manifest.harness, manifest.session_id, part.seq, part.uuid) for part in parts]
+    return [part_key(project.layout, manifest, part) for part in parts]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tracecraft.errors import NotFound
-from tracecraft.sessions.manifest import Manifest, Part
+from tracecraft.sessions.manifest import Manifest, Part, part_key
 from tracecraft.store import get_many
 
 if TYPE_CHECKING:
@@ -37,17 +37,13 @@ Ahead = Mapping[str, bytes]
 """Parts that were read before they were asked for, by their keys."""
 
 
-def key_of(project: Project, manifest: Manifest, part: Part) -> str:
-    return project.layout.part(manifest.harness, manifest.session_id, part.seq, part.uuid)
-
-
 def fetch(project: Project, manifest: Manifest, parts: Sequence[Part], ahead: Ahead | None = None) -> Iterator[Fetched]:
     """The parts in order, in bounded memory. The chunks of one are to be read before the next is asked for."""
     for wave in waves(parts):
         if len(wave) == 1 and wave[0].uploaded_bytes > WAVE:
             yield from _through_a_file(project, manifest, wave[0])
             continue
-        keys = [key_of(project, manifest, part) for part in wave]
+        keys = [part_key(project.layout, manifest, part) for part in wave]
         known = {key: ahead[key] for key in keys if ahead and key in ahead}
         found = get_many(project.store, (key for key in keys if key not in known))
         for key, part in zip(keys, wave, strict=True):
@@ -88,7 +84,7 @@ def _through_a_file(project: Project, manifest: Manifest, part: Part) -> Iterato
     with tempfile.TemporaryDirectory(prefix="tracecraft-") as folder:
         path = Path(folder) / "part"
         try:
-            project.store.download(key_of(project, manifest, part), path, take)
+            project.store.download(part_key(project.layout, manifest, part), path, take)
         except NotFound:
             yield Fetched(part, (), "missing")
             return

@@ -10,12 +10,15 @@ Every change is a conditional write of the whole manifest, so two mirrorers can 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tracecraft.records import Record, Versioned
 from tracecraft.sessions.harness import MAIN
+
+if TYPE_CHECKING:
+    from tracecraft.layout import Layout
 
 
 class Part(Record, omit_defaults=False):
@@ -142,6 +145,11 @@ class Manifest(Versioned, omit_defaults=False):
 
     def next_generation(self) -> int:
         return max((known.g for known in self.generations), default=0) + 1
+
+
+def part_key(layout: Layout, manifest: Manifest, part: Part) -> str:
+    """The key of a part that the manifest names."""
+    return layout.part(manifest.harness, manifest.session_id, part.seq, part.uuid)
 
 
 def counted(manifest: Manifest) -> Manifest:

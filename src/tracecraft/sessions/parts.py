@@ -14,6 +14,7 @@ from tracecraft.layout import new_short_id
 from tracecraft.sessions.harness import Batch
 from tracecraft.sessions.manifest import Part
 from tracecraft.sessions.redactor import Redactor
+from tracecraft.sessions.splitting import Line, Splitter
 from tracecraft.store import Store
 
 _IN_MEMORY = 1 << 20
@@ -32,12 +33,12 @@ def write_part(
     `key_of` spells the key of a new id. `on_line` sees every redacted line that is not too long.
     """
     redactions: Counter[str] = Counter()
-    lines = _Lines(on_line)
+    splitter, lines = Splitter(_LONGEST_LINE), 0
     with closing(_Content()) as content:
         for piece in redactor.redact(batch.chunks, redactions, text=text):
             content.add(piece)
-            lines.add(piece)
-        lines.end()
+            lines += _look_at(splitter.feed(piece), on_line)
+        lines += _look_at(splitter.end(), on_line)
         short_id = new_short_id()
         content.upload(store, key_of(short_id))
     return Part(
@@ -48,7 +49,7 @@ def write_part(
         redactions=dict(redactions),
         uploaded_at=clock.now(),
         sha256=content.sha256,
-        lines=lines.count,
+        lines=lines,
         ruleset=redactor.ruleset,
     )
 
@@ -107,31 +108,11 @@ class _Content:
         self._waiting = 0
 
 
-class _Lines:
-    """Cuts pieces into lines."""
-
-    def __init__(self, on_line: OnLine) -> None:
-        self._on_line = on_line
-        self._rest = b""
-        self._too_long = False
-        self.count = 0
-
-    def add(self, piece: bytes) -> None:
-        first, *others = piece.split(b"\n")
-        self._rest = first if not self._rest else self._rest + first
-        for line in others:
-            self._take()
-            self._rest = line
-        if len(self._rest) > _LONGEST_LINE:
-            self._too_long, self._rest = True, b""
-
-    def end(self) -> None:
-        """Take the last line where it has no newline."""
-        if self._rest or self._too_long:
-            self._take()
-
-    def _take(self) -> None:
-        if not self._too_long:
-            self._on_line(self._rest)
-        self._too_long = False
-        self.count += 1
+def _look_at(lines: Iterable[Line], on_line: OnLine) -> int:
+    """Show the lines that are not too long; returns how many there are."""
+    count = 0
+    for line in lines:
+        count += 1
+        if isinstance(line, bytes):
+            on_line(line)
+    return count

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracecraft.errors import Corrupt, Missing
 from tracecraft.records import Stored, read
-from tracecraft.sessions.fetching import Ahead, fetch, key_of
+from tracecraft.sessions.fetching import Ahead, fetch
 from tracecraft.sessions.finding import check, is_there
 from tracecraft.sessions.harness import MAIN, Harness
 from tracecraft.sessions.lines import parse
-from tracecraft.sessions.manifest import Generation, Manifest, Part
+from tracecraft.sessions.manifest import Generation, Manifest, Part, part_key
 from tracecraft.sessions.message import Entry, Message
+from tracecraft.sessions.splitting import Line, LongLine, Splitter
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -28,15 +29,6 @@ LONGEST_LINE = 16 << 20
 _LOOKS = 20
 _LAST_BYTES = 64 << 10
 _MUCH = 1 << 20
-
-
-class LongLine(NamedTuple):
-    """Stands for a line that is too long to be looked into."""
-
-    size: int
-
-
-Line = bytes | LongLine
 
 
 class Gap(NamedTuple):
@@ -116,7 +108,7 @@ class Stream:
 
     def lines(self, start: int | None = None) -> Iterator[Line]:
         """The lines, without their newlines."""
-        splitter = Splitter()
+        splitter = Splitter(LONGEST_LINE)
         for chunk in self.chunks(start):
             yield from splitter.feed(chunk)
         yield from splitter.end()
@@ -165,7 +157,7 @@ class Stream:
             if damage == "missing":
                 return part
             if damage:
-                raise _corrupt(key_of(self._project, self.manifest, part), self.manifest.session_id)
+                raise _corrupt(part_key(self._project.layout, self.manifest, part), self.manifest.session_id)
             for chunk in chunks:
                 fresh = chunk[skip:] if skip else chunk
                 skip = max(0, skip - len(chunk))
@@ -189,45 +181,11 @@ class Stream:
         if stored is None or not is_there(stored.record):
             raise Missing(f"the session {self.manifest.session_id} was deleted", hint="tracecraft session list")
         if stored.etag == before.etag:
-            raise _corrupt(key_of(self._project, self.manifest, lost), self.manifest.session_id)
+            raise _corrupt(part_key(self._project.layout, self.manifest, lost), self.manifest.session_id)
         check(self._project.layout, stored)
         self.stored = stored
         if self.size < self.at:
             raise Missing(f"the session {self.manifest.session_id} was begun anew", hint="repeat the command")
-
-
-class Splitter:
-    """Cuts bytes into lines."""
-
-    def __init__(self) -> None:
-        self._rest: list[bytes] = []
-        self._size = 0
-
-    def feed(self, chunk: bytes) -> Iterator[Line]:
-        """The lines that end within the chunk."""
-        first, *others = chunk.split(b"\n")
-        self._add(first)
-        for rest in others:
-            yield self._take()
-            self._add(rest)
-
-    def end(self) -> Iterator[Line]:
-        """The last line, where it has no newline."""
-        if self._size:
-            yield self._take()
-
-    def _add(self, piece: bytes) -> None:
-        self._size += len(piece)
-        if self._size <= LONGEST_LINE:
-            self._rest.append(piece)
-        else:
-            self._rest.clear()
-
-    def _take(self) -> Line:
-        line: Line = b"".join(self._rest) if self._size <= LONGEST_LINE else LongLine(self._size)
-        self._rest.clear()
-        self._size = 0
-        return line
 
 
 def entries(harness: Harness, line: Line) -> Sequence[Entry]:

@@ -11,12 +11,13 @@ import msgspec
 from tracecraft.errors import Corrupt, Missing, UsageError
 from tracecraft.records import Stored
 from tracecraft.sessions import registry, summing
-from tracecraft.sessions.fetching import WAVE, key_of
+from tracecraft.sessions.fetching import WAVE
 from tracecraft.sessions.finding import Sessions
 from tracecraft.sessions.harness import MAIN, Harness
-from tracecraft.sessions.manifest import Manifest
+from tracecraft.sessions.manifest import Manifest, part_key
 from tracecraft.sessions.message import Message
-from tracecraft.sessions.reading import LongLine, Stream, messages
+from tracecraft.sessions.reading import Stream, messages
+from tracecraft.sessions.splitting import LongLine
 from tracecraft.sessions.statistics import seconds_of
 from tracecraft.store import get_many
 
@@ -115,7 +116,7 @@ def _with_parts(
     ahead: dict[str, bytes] = {}
     if total <= WAVE:
         keys = (
-            key_of(project, stored.record, part)
+            part_key(project.layout, stored.record, part)
             for stored in batch
             for stream in stored.record.streams()
             for part in stored.record.latest(stream)

@@ -14,7 +14,8 @@ from tracecraft.records import Stored
 from tracecraft.sessions.harness import MAIN, Harness
 from tracecraft.sessions.manifest import Manifest
 from tracecraft.sessions.message import About, Usage
-from tracecraft.sessions.reading import LongLine, Stream, entries
+from tracecraft.sessions.reading import Stream, entries
+from tracecraft.sessions.splitting import LongLine
 from tracecraft.sessions.statistics import Fold, Statistics, seconds_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tracecraft.records import Stored, commit
-from tracecraft.sessions.manifest import Manifest
+from tracecraft.sessions.manifest import Manifest, part_key
 
 if TYPE_CHECKING:
     from tracecraft.layout import Layout
@@ -28,7 +28,7 @@ def part_keys(project: Project, harness: str, session_id: str) -> Sequence[str]:
 
 def named(layout: Layout, manifest: Manifest) -> set[str]:
     """The keys of the parts that the manifest names."""
-    return {layout.part(manifest.harness, manifest.session_id, part.seq, part.uuid) for part in manifest.parts}
+    return {part_key(layout, manifest, part) for part in manifest.parts}
 
 
 def sweep(project: Project, stored: Stored[Manifest]) -> tuple[Stored[Manifest], Sequence[str]]:

@@ -1,10 +1,12 @@
-"""Compacts and deletes mirrored sessions when somebody asks for it."""
+"""Ends, compacts and deletes mirrored sessions when somebody asks for it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from tracecraft import clock
 from tracecraft.errors import Conflict, Missing, Unreachable
@@ -21,6 +23,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _ATTEMPTS = 20
+
+
+def end_session(project: Project, stored: Stored[Manifest]) -> Stored[Manifest]:
+    """Note that a session has ended; whoever follows it stops. Mirroring it again, should it go on, takes that back."""
+    if stored.record.ended_at:
+        return stored
+    ended = changed(project, stored, lambda now: commit(project.store, now.key, _ended(now.record), now))
+    _tell(project, "session.end", ended, "has ended")
+    return ended
 
 
 def compact_session(project: Project, stored: Stored[Manifest], keep_tail: int = 0) -> Stored[Manifest]:
@@ -68,6 +79,10 @@ def _as_it_is(project: Project, stored: Stored[Manifest]) -> Stored[Manifest]:
         raise Missing(f"the session {stored.record.session_id} was deleted", hint="tracecraft session list")
     check(project.layout, now)
     return now
+
+
+def _ended(manifest: Manifest) -> Manifest:
+    return msgspec.structs.replace(manifest, ended_at=clock.now())
 
 
 def _tombstone(manifest: Manifest) -> Manifest:

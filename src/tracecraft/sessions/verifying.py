@@ -13,9 +13,9 @@ import msgspec
 
 from tracecraft.errors import Missing
 from tracecraft.records import Stored, commit, read
-from tracecraft.sessions.fetching import fetch, key_of
+from tracecraft.sessions.fetching import fetch
 from tracecraft.sessions.finding import check, is_there
-from tracecraft.sessions.manifest import Manifest, Part, counted
+from tracecraft.sessions.manifest import Manifest, Part, counted, part_key
 from tracecraft.sessions.reading import Stream
 from tracecraft.sessions.sweeping import named, part_keys, sweep
 from tracecraft.sessions.upkeep import changed
@@ -95,7 +95,7 @@ def repair(project: Project, found: Verified) -> Verified:
 
 def find_damaged(project: Project, manifest: Manifest, parts: Sequence[Part]) -> Sequence[Damaged]:
     return [
-        Damaged(key_of(project, manifest, one.part), one.damage, one.part)
+        Damaged(part_key(project.layout, manifest, one.part), one.damage, one.part)
         for one in fetch(project, manifest, parts)
         if one.damage
     ]
@@ -108,7 +108,7 @@ def _without_damaged(project: Project, stored: Stored[Manifest], damaged: Sequen
     lost = {one.key for one in find_damaged(project, stored.record, suspects)}
     if not lost:
         return stored
-    kept = [part for part in stored.record.parts if key_of(project, stored.record, part) not in lost]
+    kept = [part for part in stored.record.parts if part_key(project.layout, stored.record, part) not in lost]
     return commit(project.store, stored.key, counted(msgspec.structs.replace(stored.record, parts=kept)), stored)
 
 

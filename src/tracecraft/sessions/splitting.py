@@ -1,0 +1,50 @@
+"""Cuts bytes into lines as they come, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class LongLine(NamedTuple):
+    """Stands for a line that is too long to be looked into."""
+
+    size: int
+
+
+Line = bytes | LongLine
+
+
+class Splitter:
+    """Cuts chunks into lines without their newlines. Of a line longer than `longest` only the size is kept."""
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._rest: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> Iterator[Line]:
+        """The lines that end within the chunk."""
+        first, *others = chunk.split(b"\n")
+        self._add(first)
+        for rest in others:
+            yield self._take()
+            self._add(rest)
+
+    def end(self) -> Iterator[Line]:
+        """The last line, where it has no newline."""
+        if self._size:
+            yield self._take()
+
+    def _add(self, piece: bytes) -> None:
+        self._size += len(piece)
+        if self._size <= self._longest:
+            self._rest.append(piece)
+        else:
+            self._rest.clear()
+
+    def _take(self) -> Line:
+        line: Line = b"".join(self._rest) if self._size <= self._longest else LongLine(self._size)
+        self._rest.clear()
+        self._size = 0
+        return line
