@@ -12,13 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.sessions.flushing import mirror_of
 from tests.sessions.killing import killed
 from tests.sessions.mirrored import SESSION, Growing, manifest, orphans, reassembled
 from tests.support.faults import Moment
-from tests.support.proxy import Proxy
+from tests.support.proxy import Answer, Proxy
 from tests.support.s3 import Endpoint, make_bucket
 from tests.support.world import World, finish
+from tracecraft.errors import Denied
 from tracecraft.records import encode
+from tracecraft.sessions.bookmarks import Bookmarks
 from tracecraft.sessions.manifest import Manifest, Part
 
 ROOT = Path(__file__).parents[2]
@@ -215,11 +218,41 @@ def test_parts_that_nobody_names_are_swept(folder_world: World) -> None:
     assert reassembled(world) == source.data
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_flush_that_failed_leaves_nothing_behind(ministack_endpoint: Endpoint, tmp_path: Path, first: bool) -> None:
+    """The part is up when the store refuses its manifest; the same mirror tries again later, as a follower does."""
+    bucket = f"failed-flush-{first}".lower()
+    make_bucket(ministack_endpoint, bucket)
+    with Proxy(ministack_endpoint.url) as proxy:
+        world = World.in_bucket(tmp_path, ministack_endpoint, bucket, through=proxy.url)
+        source = Growing.of(world, "writer")
+        mirror = mirror_of(world.open("writer"), source)
+        if not first:
+            mirror.flush()
+            source.grow(1)
+        proxy.fault(lambda request: request.method == "PUT" and request.key.endswith("meta.json"), Answer(403))
+        with pytest.raises(Denied):
+            mirror.flush()
+        source.grow(1)
+        mirror.flush()
+        assert reassembled(world) == source.data
+        assert not orphans(world)
+
+
+def test_a_source_that_is_known_again_by_its_content_is_compared_once(folder_world: World) -> None:
+    world, source = folder_world, Growing.of(folder_world, "writer")
+    source.grow(3)
+    world.run("writer", *MIRROR)
+    forget(world, "writer")
+    world.run("writer", *MIRROR)
+    generation = manifest(world).generations[0]
+    bookmarks = Bookmarks(world.open("writer").local, "pi", SESSION)
+    assert bookmarks.find("", generation.g, generation.end)
+
+
 def test_parts_stay_few(folder_world: World) -> None:
     world, source = folder_world, Growing.of(folder_world, "writer")
     project = world.open("writer")
-    from tests.sessions.flushing import mirror_of
-
     mirror = mirror_of(project, source)
     for _ in range(150):
         source.grow(1)

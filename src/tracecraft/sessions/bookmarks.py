@@ -21,6 +21,7 @@ class Bookmarks:
         streams = known.get("streams")
         self._streams: dict[str, Any] = streams if isinstance(streams, dict) else {}
         self.interrupted = known.get("uploading") is not False
+        self._saved = True
 
     def find(self, stream: str, g: int, end: int) -> Bookmark | None:
         """The bookmark of a stream if it was made when generation `g` ended there."""
@@ -37,15 +38,19 @@ class Bookmarks:
 
     def set(self, stream: str, g: int, end: int, bookmark: Bookmark) -> None:
         self._streams[stream] = {"g": g, "end": end, "bookmark": bookmark}
+        self._saved = False
 
     def begin(self) -> None:
         """Note that uploads begin which no manifest names yet."""
+        self.interrupted = True
         self._write(uploading=True)
 
     def save(self) -> None:
         """Keep what was set, and that nothing lies in the store unnamed."""
-        self.interrupted = False
-        self._write(uploading=False)
+        if self.interrupted or not self._saved:
+            self.interrupted = False
+            self._saved = True
+            self._write(uploading=False)
 
     def _write(self, *, uploading: bool) -> None:
         self._local.write(self._name, {"streams": self._streams, "uploading": uploading})

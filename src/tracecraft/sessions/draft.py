@@ -106,7 +106,6 @@ class Draft:
         self.named += self._waiting
         self._waiting.clear()
         self._swap_at = Deadline(_SWAP_EVERY)
-        self._bookmarks.save()
         if first:
             self._tell("session.start")
 

@@ -126,6 +126,7 @@ class SessionMirror:
             self._stored, _ = sweep(self._project, self._stored)
 
     def _flush(self, flushed: Flushed, least: int, ended: bool) -> None:
+        unswept = self._stored is None and self._bookmarks.interrupted
         draft = Draft(self._project, self.key, self._stored, self._begun(), self._bookmarks)
         try:
             for source in self._harness.sources(self.found):
@@ -138,8 +139,13 @@ class SessionMirror:
             self._stored = draft.stored
             self._goes_on = bool(draft.stored and not draft.stored.record.ended_at)
             flushed.add(draft)
-        if draft.stored and flushed:
-            self._stored = compact_if_many(self._project, draft.stored)
+        if self._stored is None:
+            return
+        if unswept:
+            self._stored, _ = sweep(self._project, self._stored)
+        self._bookmarks.save()
+        if flushed:
+            self._stored = compact_if_many(self._project, self._stored)
 
     def _begun(self) -> Manifest:
         """The manifest of a session that was never mirrored."""
