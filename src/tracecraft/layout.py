@@ -55,6 +55,14 @@ class EventKey(NamedTuple):
         return day_of_text(self.at[:8])
 
 
+class FragmentKey(NamedTuple):
+    """Lines of a run's log: whose, from which to which."""
+
+    writer: str
+    first: int
+    last: int
+
+
 class MailKey(NamedTuple):
     """What an object below `messages/` is: whose mailbox it lies in, and which message it is about.
 
@@ -286,6 +294,78 @@ class Layout:
         """Whether a key below a session is one of a part."""
         leaf = key.rpartition("/")[2]
         return leaf.startswith("part-") and leaf.endswith(".jsonl")
+
+    def runs(self) -> str:
+        return f"{self.root}runs/"
+
+    def run(self, run: str) -> str:
+        return f"{self.runs()}{segment('run', run)}/"
+
+    def run_meta(self, run: str) -> str:
+        return f"{self.run(run)}meta.json"
+
+    def run_meta_of(self, key: str) -> str | None:
+        """The run whose record this key is."""
+        run = (
+            _only_segment(key.removesuffix("/meta.json") + ".", self.runs(), ".")
+            if key.endswith("/meta.json")
+            else None
+        )
+        return run if run is not None and not run.startswith("_") else None
+
+    def run_logs(self, run: str) -> str:
+        return f"{self.run(run)}log/"
+
+    def run_log(self, run: str, writer: str) -> str:
+        """Where the fragments of one writer's log lie."""
+        return f"{self.run_logs(run)}{segment('writer', writer)}/"
+
+    def fragment(self, run: str, writer: str, first: int, last: int) -> str:
+        """The key of the lines `first` to `last` of a writer's log."""
+        return f"{self.run_log(run, writer)}{first:010d}-{last:010d}.jsonl"
+
+    def fragment_of(self, key: str, run: str) -> FragmentKey | None:
+        """Which lines of which writer an object below a run's logs holds."""
+        writer, _, leaf = key.removeprefix(self.run_logs(run)).partition("/")
+        first, dash, last = leaf.removesuffix(".jsonl").partition("-")
+        numbers = dash and leaf.endswith(".jsonl") and all(part.isascii() and part.isdigit() for part in (first, last))
+        return FragmentKey(writer, int(first), int(last)) if numbers and is_segment(writer) else None
+
+    def run_index(self) -> str:
+        return f"{self.runs()}_index/"
+
+    def run_entries(self) -> str:
+        """Where the index entries of writers lie that were not collected into a segment."""
+        return f"{self.run_index()}new/"
+
+    def run_entry(self, run: str, writer: str) -> str:
+        return f"{self.run_entries()}{segment('run', run)}~{segment('writer', writer)}.json"
+
+    def run_entry_of(self, key: str) -> tuple[str, str] | None:
+        """The run and the writer of an index entry."""
+        run, tilde, writer = (_only_segment(key, self.run_entries(), ".json") or "").rpartition("~")
+        return (run, writer) if tilde and run and writer else None
+
+    def run_index_segments(self) -> str:
+        return f"{self.run_index()}segments/"
+
+    def run_index_segment(self) -> str:
+        """The key of a new segment of the index."""
+        return f"{self.run_index_segments()}{event_time(clock.now_ns())}-{new_short_id()}.jsonl"
+
+    def blobs(self) -> str:
+        """Where the files that runs kept lie, each once."""
+        return f"{self.runs()}_blobs/"
+
+    def blob(self, sha256: str) -> str:
+        return f"{self.blobs()}{sha256[:2]}/{segment('checksum', sha256)}/data"
+
+    def blob_users(self, sha256: str) -> str:
+        """Where an object for each run lies that uses a file."""
+        return f"{self.blobs()}{sha256[:2]}/{segment('checksum', sha256)}/refs/"
+
+    def blob_user(self, sha256: str, run: str) -> str:
+        return f"{self.blob_users(sha256)}{segment('run', run)}"
 
     def events(self) -> str:
         return f"{self.root}events/"
