@@ -143,9 +143,9 @@ class SessionMirror:
             return
         if unswept:
             self._stored, _ = sweep(self._project, self._stored)
-        self._bookmarks.save()
         if flushed:
             self._stored = compact_if_many(self._project, self._stored)
+        self._bookmarks.save()
 
     def _begun(self) -> Manifest:
         """The manifest of a session that was never mirrored."""
