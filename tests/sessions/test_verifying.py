@@ -141,7 +141,6 @@ def test_repair_beside_compaction_and_deletion(folder_world: World, seed: int) -
 # Compacting and deleting.
 
 
-@two_stores
 def test_parts_that_somebody_else_merged_are_no_damage(folder_world: World) -> None:
     project = folder_world.open()
     put_session(project, [b'{"n": %d}\n' % n for n in range(6)])
@@ -151,6 +150,7 @@ def test_parts_that_somebody_else_merged_are_no_damage(folder_world: World) -> N
     assert compact_session(project, before).record.parts == merged.record.parts
 
 
+@two_stores
 def test_compact_merges_what_it_may_and_says_so(world: World) -> None:
     source = mirrored(world, 6)
     assert "6 parts became 3" in world.run("a", "session", "compact", SESSION[:6], "--keep-tail", "2").out
