@@ -28,7 +28,7 @@ class Draft:
     """What the manifest will be.
 
     `stored` is what it is, None while there is none. `named` are the parts that this draft has made true so far, and
-    `opened` the streams that it began anew.
+    `opened` the streams that it began anew, `copies` those among them whose source is a restored copy.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Draft:
         self._waiting: list[Part] = []
         self.named: list[Part] = []
         self.opened: list[str] = []
+        self.copies: list[str] = []
 
     def begin_upload(self) -> None:
         """To be called before a part is uploaded."""
