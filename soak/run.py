@@ -34,7 +34,8 @@ _HEAD = """\
 # Long runs
 
 Written by `make soak`. A part is written only if every test in it passed: each history has an order that explains it,
-each race one winner, nothing is lost, nothing applied twice. The same figures for programs: [soak.json](soak.json).
+each race one winner, each mirrored transcript is its source, nothing is lost, nothing applied twice. The same figures
+for programs: [soak.json](soak.json).
 What these tests are: [How the guarantees are tested](correctness.md).
 """
 
