@@ -27,9 +27,9 @@ def text(value: Any) -> str:
 
 def count(value: Any) -> int:
     """A number of things: never negative, never more than every reader of JSON can hold."""
-    if type(value) is int:
-        return min(max(0, value), _MOST)
-    return min(max(0, int(value)), _MOST) if isinstance(value, float) and math.isfinite(value) else 0
+    if type(value) is not int:
+        value = int(value) if isinstance(value, float) and math.isfinite(value) else 0
+    return value if 0 <= value <= _MOST else min(max(0, value), _MOST)
 
 
 def dollars(value: Any) -> float | None:
