@@ -52,7 +52,7 @@ def json_in(value: Any) -> Any:
 def parts_text(content: Any, kinds: tuple[str, ...] = ("text",)) -> str:
     """The text of a message whose content is one, or a list of parts of which some are."""
     if isinstance(content, list):
-        return "\n".join(text(part.get("text")) for part in records(content) if part.get("type") in kinds)
+        return "\n".join([text(part.get("text")) for part in records(content) if part.get("type") in kinds])
     return text(content)
 
 

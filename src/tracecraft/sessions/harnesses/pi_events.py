@@ -4,13 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypedDict
 
 from tracecraft.sessions import fields
 from tracecraft.sessions.harnesses import common
 from tracecraft.sessions.message import About, Entry, Message, Spent, ToolCall, Usage
 
 _NOTHING = Usage()
+
+
+class _Block(TypedDict, total=False):
+    type: Any
+    text: Any
+    thinking: Any
+    name: Any
+
+
+class _Cost(TypedDict, total=False):
+    total: Any
+
+
+class _Tokens(TypedDict, total=False):
+    input: Any
+    output: Any
+    cacheRead: Any
+    cacheWrite: Any
+    reasoning: Any
+    reasoningTokens: Any
+    cost: _Cost | None
+
+
+class _Said(TypedDict, total=False):
+    role: Any
+    timestamp: Any
+    content: str | list[_Block] | None
+    summary: Any
+    command: Any
+    exitCode: Any
+    isError: Any
+    model: Any
+    errorMessage: Any
+    usage: _Tokens | None
+
+
+class Skimmed(TypedDict, total=False):
+    """What statistics need of an event: neither arguments of calls nor details of results."""
+
+    type: Any
+    id: Any
+    timestamp: Any
+    message: _Said
+    cwd: Any
+    modelId: Any
+    version: Any
+    parentSession: Any
+    name: Any
+    summary: Any
+    content: str | list[_Block] | None
 
 
 def normalise(record: dict[str, Any]) -> Iterable[Entry]:
@@ -85,8 +135,7 @@ def _assistant(record: dict[str, Any], message: dict[str, Any], at: str) -> list
     """An answer without any content is that of a call that failed or was stopped."""
     content = message.get("content")
     model = fields.text(message.get("model"))
-    said, thoughts, calls = fields.text(content), [], []
-    texts = []
+    texts, thoughts, calls = [], [], []
     for block in fields.records(content):
         kind = block.get("type")
         if kind == "text":
@@ -95,8 +144,7 @@ def _assistant(record: dict[str, Any], message: dict[str, Any], at: str) -> list
             calls.append(_call(block))
         elif kind == "thinking":
             thoughts.append(fields.text(block.get("thinking")))
-    said = said or "\n".join(texts)
-    thinking = "\n".join(thoughts)
+    said, thinking = fields.text(content) or "\n".join(texts), "\n".join(thoughts)
     told: list[Entry] = []
     if said or thinking or calls:
         told.append(Message("assistant", said, thinking, tuple(calls), model=model, at=at))
