@@ -33,6 +33,6 @@ def count(value: Any) -> int:
 
 
 def dollars(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) is not float and type(value) is not int:
         return None
     return float(value) if 0 <= value <= _MOST else None

@@ -165,7 +165,8 @@ def _key(record: dict[str, Any], message: dict[str, Any]) -> str:
     """Events of the oldest files have no id, only times; the ids that providers give to answers are not all unique."""
     if identity := fields.text(record.get("id")):
         return identity
-    return f"{fields.text(record.get('timestamp'))} {common.moment(message.get('timestamp'))}"
+    told = message.get("timestamp")
+    return f"{fields.text(record.get('timestamp'))} {fields.count(told) or common.moment(told)}"
 
 
 def _usage(usage: dict[str, Any]) -> Usage:
