@@ -202,7 +202,7 @@ class Fold:
             self._known.usage, self._known.cost = {}, None
         self._model(spent.model)
         key = _cut(spent.key)
-        now = _Counted(_cut(spent.model) or state.model, spent.usage, spent.cost)
+        now = _Counted(state.model, spent.usage, spent.cost)
         before = state.spent.pop(key, None)
         if spent.running:
             self._add_growth(before, now)
