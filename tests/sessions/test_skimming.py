@@ -23,7 +23,7 @@ from tracecraft.sessions.statistics import Fold
 
 SAMPLES = os.environ.get("TRACECRAFT_TEST_SAMPLES", "")
 SKIMMED = ("claude-code", "codex", "pi")
-PI = [
+PI: list[dict[str, Any]] = [
     {"type": "session", "version": 3, "id": "s", "cwd": "/srv/shop", "timestamp": "2026-03-01T09:00:00.000Z"},
     {"type": "model_change", "id": "a", "timestamp": "2026-03-01T09:00:01.000Z", "modelId": "m-1"},
     {"type": "message", "id": "b", "message": {"role": "user", "content": "Fix it", "timestamp": 1772355602000}},
@@ -44,7 +44,12 @@ PI = [
     },
     {
         "type": "message",
-        "message": {"role": "toolResult", "toolCallId": "c", "content": [{"type": "text", "text": "a"}], "isError": True},
+        "message": {
+            "role": "toolResult",
+            "toolCallId": "c",
+            "content": [{"type": "text", "text": "a"}],
+            "isError": True,
+        },
     },
     {"type": "message", "message": {"role": "bashExecution", "command": "ls", "output": "a", "exitCode": 1}},
     {"type": "message", "message": {"role": "branchSummary", "summary": "before"}},
@@ -115,7 +120,7 @@ def _places(record: Any) -> Iterator[tuple[Any, Any]]:
 @st.composite
 def spoilt(draw: st.DrawFn, records: list[dict[str, Any]]) -> dict[str, Any]:
     """A record in which things are missing or not what they should be."""
-    record = deepcopy(draw(st.sampled_from(records)))
+    record: dict[str, Any] = deepcopy(draw(st.sampled_from(records)))
     for _ in range(draw(st.integers(1, 3))):
         places = list(_places(record))
         if not places:

@@ -27,9 +27,12 @@ def text(value: Any) -> str:
 
 def count(value: Any) -> int:
     """A number of things: never negative, never more than every reader of JSON can hold."""
-    if type(value) is not int:
-        value = int(value) if isinstance(value, float) and math.isfinite(value) else 0
-    return value if 0 <= value <= _MOST else min(max(0, value), _MOST)
+    number = value if type(value) is int else _whole(value)
+    return number if 0 <= number <= _MOST else min(max(0, number), _MOST)
+
+
+def _whole(value: Any) -> int:
+    return int(value) if isinstance(value, float) and math.isfinite(value) else 0
 
 
 def dollars(value: Any) -> float | None:

@@ -24,11 +24,12 @@ class Splitter:
 
     def feed(self, chunk: bytes) -> list[Line]:
         """The lines that end within the chunk."""
-        *pieces, rest = chunk.split(b"\n")
-        lines: list[Line] = pieces
-        if pieces:
-            self._add(pieces[0])
-            lines[0] = self._take()
+        first, *others = chunk.split(b"\n")
+        self._add(first)
+        if not others:
+            return []
+        rest = others.pop()
+        lines = [self._take(), *others]
         if len(chunk) > self._longest:
             lines = [LongLine(len(line)) if len(line) > self._longest else line for line in lines]
         self._add(rest)

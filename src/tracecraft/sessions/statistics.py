@@ -30,8 +30,6 @@ _SHORT, _LONG = 200, 4096
 _LONGEST_TIME = 40  # characters
 _NOTHING = Usage()
 
-Record = dict[str, Any]
-
 
 class Statistics(msgspec.Struct, omit_defaults=True):
     """What is known of a session.
@@ -124,15 +122,17 @@ class Fold:
         return fold
 
     def feed_lines(self, harness: Harness, lines: Iterable[Line]) -> None:
-        """Lines of a transcript. What cannot be understood is counted and passed over, and long lines are passed over.
+        """Lines of a transcript. What cannot be understood is counted and passed over; long lines are passed over.
 
-        Only what the harness declares as `skimmed` is decoded; the whole record where something else stands there.
+        Of a record only that is decoded which its harness declares as `skimmed`. One that does not fit, and every one
+        of a harness that declares nothing, is decoded as a whole.
         """
-        decode = _decoder(getattr(harness, "skimmed", Record)).decode
+        decode = _decoder(getattr(harness, "skimmed", dict[str, Any])).decode
         normalise = harness.normalise
         for line in lines:
             if isinstance(line, LongLine):
                 continue
+            record: dict[str, Any] | None
             try:
                 record = decode(line)
             except (ValueError, RecursionError):
@@ -147,6 +147,7 @@ class Fold:
                 self._known.unreadable += 1
 
     def feed_line(self, harness: Harness, line: bytes) -> None:
+        """The same for one line."""
         self.feed_lines(harness, [line])
 
     def feed(self, entry: Entry) -> None:

@@ -11,6 +11,7 @@ from tracecraft.sessions.harnesses import common
 from tracecraft.sessions.message import About, Entry, Message, Spent, ToolCall, Usage
 
 _NOTHING = Usage()
+_FAR = 1 << 47  # milliseconds since 1970, some thousand years
 
 
 class _Block(TypedDict, total=False):
@@ -166,7 +167,8 @@ def _key(record: dict[str, Any], message: dict[str, Any]) -> str:
     if identity := fields.text(record.get("id")):
         return identity
     told = message.get("timestamp")
-    return f"{fields.text(record.get('timestamp'))} {fields.count(told) or common.moment(told)}"
+    is_time = type(told) is int and 0 < told < _FAR
+    return f"{fields.text(record.get('timestamp'))} {told if is_time else common.moment(told)}"
 
 
 def _usage(usage: dict[str, Any]) -> Usage:
