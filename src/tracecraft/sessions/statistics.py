@@ -7,10 +7,9 @@ from there, so that statistics of a growing transcript cost only its new lines.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -18,6 +17,7 @@ from tracecraft.sessions.harness import Harness
 from tracecraft.sessions.lines import parse
 from tracecraft.sessions.message import About, Entry, Message, Spent, Usage
 from tracecraft.sessions.splitting import Line, LongLine
+from tracecraft.sessions.times import LONGEST, is_older, moment, seconds_of
 
 OTHERS = "(others)"
 """Stands for the names of models and tools beyond the first so many."""
@@ -27,7 +27,6 @@ _REMEMBERED = 64
 _TITLE, _TITLE_FROM_TEXT = 200, 80
 _FROM_TEXT = -1
 _SHORT, _LONG = 200, 4096
-_LONGEST_TIME = 40  # characters
 _NOTHING = Usage()
 
 
@@ -118,7 +117,7 @@ class Fold:
         except msgspec.ValidationError:
             return fold
         fold._state = fold._known.state
-        fold._first, fold._last = _moment(fold._known.first), _moment(fold._known.last)
+        fold._first, fold._last = moment(fold._known.first), moment(fold._known.last)
         return fold
 
     def feed_lines(self, harness: Harness, lines: Iterable[Line]) -> None:
@@ -167,7 +166,7 @@ class Fold:
             state.session = state.session or _cut(about.session)
             state.copied = _cut(about.session) != state.session
         if about.turn and (state.copied or known.parent):
-            state.copied = _is_older(about.turn, state.session)
+            state.copied = is_older(about.turn, state.session)
         if state.copied:
             return
         if about.cwd and about.cwd != known.cwd:
@@ -244,12 +243,12 @@ class Fold:
             self._known.title, self._state.title_rank = title, rank
 
     def _time(self, at: str) -> None:
-        if at == self._known.last or (moment := _moment(at)) is None:
+        if at == self._known.last or (told := moment(at)) is None:
             return
-        if self._first is None or moment < self._first:
-            self._first, self._known.first = moment, at[:_LONGEST_TIME]
-        if self._last is None or moment > self._last:
-            self._last, self._known.last = moment, at[:_LONGEST_TIME]
+        if self._first is None or told < self._first:
+            self._first, self._known.first = told, at[:LONGEST]
+        if self._last is None or told > self._last:
+            self._last, self._known.last = told, at[:LONGEST]
 
 
 @lru_cache
@@ -290,29 +289,3 @@ def _cut(text: str, length: int = _SHORT) -> str:
 def _one_line(text: str, length: int) -> str:
     words = "".join(letter if letter.isprintable() else " " for letter in text[:_LONG]).split()
     return " ".join(words)[:length].rstrip()
-
-
-def seconds_of(at: str) -> float | None:
-    """Seconds since 1970 of an RFC 3339 time; one without a zone is taken as UTC."""
-    moment = _moment(at)
-    try:
-        return moment.timestamp() if moment else None
-    except OverflowError:
-        return None
-
-
-def _moment(at: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(at[:_LONGEST_TIME])
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _is_older(turn: str, session: str) -> bool:
-    """Whether both ids tell when they were made, and the turn's was made before the session's."""
-    try:
-        ids = UUID(turn), UUID(session)
-    except ValueError:
-        return False
-    return all(each.version == 7 for each in ids) and ids[0].int >> 80 < ids[1].int >> 80
