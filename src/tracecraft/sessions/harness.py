@@ -87,7 +87,10 @@ class Restarted(Exception):
 
 
 class Harness(Protocol):
-    """Where a coding agent keeps its transcripts. All methods only read."""
+    """Where a coding agent keeps its transcripts. All methods only read.
+
+    A harness may also have `skimmed`: a TypedDict of what statistics need of a record. They come out the same without.
+    """
 
     name: str
 

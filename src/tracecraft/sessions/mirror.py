@@ -185,9 +185,9 @@ class SessionMirror:
         """Upload a batch as the generation's next part; returns the generation as it is with it."""
         seq = draft.manifest.next_seq()
         key_of = partial(self._project.layout.part, self._harness.name, self.found.session_id, seq)
-        on_line = _nothing if source.is_text else partial(fold.feed_line, self._harness)
+        on_lines = _nothing if source.is_text else partial(fold.feed_lines, self._harness)
         draft.begin_upload()
-        part = write_part(self._project.store, key_of, batch, self._redactor, text=source.is_text, on_line=on_line)
+        part = write_part(self._project.store, key_of, batch, self._redactor, text=source.is_text, on_lines=on_lines)
         end = generation.end + batch.size
         part = msgspec.structs.replace(part, seq=seq, g=generation.g, cursor_range=(generation.end, end))
         grown = msgspec.structs.replace(generation, end=end, cursor=batch.cursor, fold=fold.to_json())
@@ -196,5 +196,5 @@ class SessionMirror:
         return grown
 
 
-def _nothing(_line: bytes) -> None:
+def _nothing(_lines: object) -> None:
     """Lines of plain text say nothing to the statistics."""
