@@ -66,7 +66,7 @@ def list_runs(
 
     \b
     Example:
-      tracecraft run list --status completed --metric 'quality_score>0.9' --sort cost
+      tracecraft run list --status completed --tag nightly --sort metric:quality_score
     """
     from tracecraft.runs.compacting import compact_if_many
     from tracecraft.runs.rows import read_rows
