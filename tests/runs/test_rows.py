@@ -69,6 +69,15 @@ def test_an_entry_in_two_places_counts_once_and_the_newest_of_it(project: Projec
     assert (row.summary.lines, row.summary.metrics["x"].last) == (1, 2)
 
 
+def test_the_last_entry_of_a_writer_counts_though_it_was_counted_anew(project: Project) -> None:
+    """Somebody else sent what a dead process left, a day after its entry had been folded."""
+    silent, last = entry("a", "2026-01-01T10:00:00", value=1), entry("a", "2026-01-03T10:00:00", status="completed")
+    silent.rev, last.ended = 40, True
+    project.store.put(project.layout.run_index_segment(), index.encode(silent))
+    put_entry(project, last)
+    assert rows(project)["r-1"].status == "completed"
+
+
 def test_a_run_without_a_sign_of_life_is_stale(project: Project) -> None:
     put_entry(project, entry("a", "2026-01-01T10:00:00", run="fresh-1"), age=30)
     put_entry(project, entry("a", "2026-01-01T10:00:00", run="silent-1"), age=90)

@@ -166,8 +166,10 @@ def _name_broken(project: Project, key: str, why: str) -> None:
         )
 
 
-def _rank(entry: IndexEntry) -> tuple[bool, int, str]:
-    return entry.head.deleted, entry.rev, entry.at
+def _rank(entry: IndexEntry) -> tuple[bool, bool, int, str]:
+    """The last one of a writer counts, whatever its number: who sends what a dead process left may not know how far
+    that had counted."""
+    return entry.head.deleted, entry.ended, entry.rev, entry.at
 
 
 def _waves(infos: Sequence[Info]) -> Iterator[list[Info]]:
