@@ -64,7 +64,7 @@ class Project:
         local: LocalState | None = None,
         no_agent: str = "",
         settings_file: Path | None = None,
-        inherited: Within = Within(),
+        inherited: Within | None = None,
     ) -> None:
         self.store = store
         self.layout = Layout(project)
@@ -78,7 +78,7 @@ class Project:
         store.recall(self.local.read("store"))
         self._agent = agent
         self._no_agent = no_agent
-        self.inherited = inherited
+        self.inherited = inherited or Within()
         self.within: Callable[[], Within] = self._within
         self.notices: list[str] = []
         self.on_notice: Callable[[str], None] = lambda _notice: None
