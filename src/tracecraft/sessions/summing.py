@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -106,14 +105,14 @@ def _reported(statistics: Statistics) -> Cost:
 
 
 def _by_list(statistics: Statistics) -> Cost:
-    day = _day(statistics.last)
+    day = pricing.day(seconds_of(statistics.last) if statistics.last else None)
     used = [model for model, usage in statistics.usage.items() if _total(usage)]
-    prices = {model: pricing.dollars(model, statistics.usage[model], day) for model in used}
-    known = [price for price in prices.values() if price is not None]
-    return Cost(
-        sum(known) if known else None,
-        (pricing.source() or "") if known else "",
-        [model for model, price in prices.items() if price is None],
+    prices = {model: pricing.price(model, statistics.usage[model], day) for model in used}
+    return sum_of(
+        [
+            Cost(unpriced=[model]) if price is None else Cost(price.dollars, price.source)
+            for model, price in prices.items()
+        ]
     )
 
 
@@ -155,13 +154,3 @@ def _used(several: Iterable[dict[str, Usage]]) -> dict[str, Usage]:
 
 def _total(usage: Usage) -> int:
     return usage.input + usage.output + usage.cache_read + usage.cache_write
-
-
-def _day(at: str) -> datetime | None:
-    """The day of a time, for prices are of a day."""
-    seconds = seconds_of(at) if at else None
-    try:
-        moment = None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError):  # years that no calendar has
-        return None
-    return moment and moment.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,0 +1,1 @@
+"""Runs: their log, what they come to, cost, and how they are read, compared and exported."""
