@@ -1,0 +1,32 @@
+"""The formats in which runs are exported, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, get_args
+
+from tracecraft.runs.exporting import atif, chrome_trace, csv_tables, happenings, jsonl, otlp
+from tracecraft.runs.reading import read_meta
+
+if TYPE_CHECKING:
+    from tracecraft.project import Project
+
+Format = Literal["csv", "jsonl", "chrome-trace", "otlp", "atif"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+_TRACES = {"chrome-trace": chrome_trace.write, "otlp": otlp.write, "atif": atif.write}
+
+
+def export_run(project: Project, run: str, kind: Format) -> Iterator[bytes]:
+    """One run in this format, in pieces; as CSV what it measured. Raises Missing and BrokenRecord."""
+    return csv_tables.write_points(project, run) if kind == "csv" else export_runs(project, [run], kind)
+
+
+def export_runs(project: Project, runs: Sequence[str], kind: Format) -> Iterator[bytes]:
+    """Several runs in this format, in pieces; as CSV a row for each. Raises Missing and BrokenRecord."""
+    if kind == "csv":
+        return csv_tables.write_runs(project, runs)
+    if kind == "jsonl":
+        return jsonl.write(project, runs)
+    metas = [read_meta(project, run).record for run in runs]
+    return _TRACES[kind](project, runs, happenings.of_runs(project, metas))

@@ -1,0 +1,118 @@
+"""What the agents of a run did together (claims, messages, handoffs), from the project's events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tracecraft.runs.meta import RunMeta
+from tracecraft.timeline import Entry, Filter
+
+if TYPE_CHECKING:
+    from tracecraft.project import Project
+
+MARGIN = 3600.0
+"""Seconds by which the clock of whoever started a run may differ from the store's, which times its events."""
+
+_HANDOFFS = ("complete", "blocked", "needs_review")
+_BROADCAST = "_broadcast"
+
+
+class Happening(NamedTuple):
+    """An event of a run. `at` is in seconds since 1970 by its agent's clock, as are the lines of the run's log.
+
+    `message` is the id of the message that was sent or acknowledged. `details` are what is particular to its type.
+    """
+
+    type: str
+    agent: str
+    subject: str
+    at: float
+    span: str
+    message: str
+    details: dict[str, Any]
+
+
+class Arrow(NamedTuple):
+    """Something that went from one agent to another. `taken` is when it arrived; None where nothing tells."""
+
+    kind: str
+    sent: Happening
+    to: str
+    taken: Happening | None
+
+
+def of_runs(project: Project, runs: Iterable[RunMeta]) -> dict[str, list[Happening]]:
+    """The events of each run, oldest first. The timeline is read once for all of them."""
+    found: dict[str, list[Happening]] = {meta.run: [] for meta in runs}
+    for batch in project.events.batches(_window(list(runs))) if found else ():
+        for entry in batch:
+            run = entry.body.extra.get("run") if entry.body else None
+            if isinstance(run, str) and run in found:
+                found[run].append(_happening(entry))
+    return {run: sorted(events, key=lambda event: event.at) for run, events in found.items()}
+
+
+def arrows(happened: Sequence[Happening]) -> Iterator[Arrow]:
+    """Messages and handoffs. A message arrives when it is acknowledged, a handoff when its receiver next claims."""
+    for index, event in enumerate(happened):
+        if event.type in ("send", "broadcast"):
+            taken = [other for other in happened[index + 1 :] if _acknowledges(other, event)]
+            yield from (Arrow("message", event, other.agent, other) for other in taken)
+            if not taken and event.subject != _BROADCAST:
+                yield Arrow("message", event, event.subject, None)
+        elif event.type in _HANDOFFS and isinstance(to := event.details.get("to"), str) and to:
+            later = (other for other in happened[index + 1 :] if other.agent == to and other.type.startswith("claim"))
+            yield Arrow("handoff", event, to, next((one for one in later if one.type != "claim.refused"), None))
+
+
+def seconds_of(at: str) -> float | None:
+    """Seconds since 1970 of an RFC 3339 time; one without a zone is taken as UTC."""
+    try:
+        moment = datetime.fromisoformat(at)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _window(runs: Sequence[RunMeta]) -> Filter:
+    """When events of these runs may have been written, by the store's clock."""
+    begins = [seconds_of(meta.started_at) for meta in runs]
+    ends = [seconds_of(meta.ended_at) for meta in runs]
+    return Filter(since=_moved(begins, min, -MARGIN), until=_moved(ends, max, MARGIN))
+
+
+def _moved(times: Sequence[float | None], choose: Any, by: float) -> float | None:
+    """The outermost of these times, moved outwards; None where one of them is open."""
+    known = [at for at in times if at is not None]
+    return choose(known) + by if known and len(known) == len(times) else None
+
+
+def _acknowledges(event: Happening, sent: Happening) -> bool:
+    return event.type == "ack" and bool(event.message) and event.message == sent.message
+
+
+def _happening(entry: Entry) -> Happening:
+    body = entry.body
+    assert body is not None  # noqa: S101 (the caller looked)
+    details = {name: value for name, value in body.extra.items() if name not in ("run", "span")}
+    if body.fence:
+        details["fence"] = body.fence
+    span = body.extra.get("span")
+    at = seconds_of(body.at)
+    return Happening(
+        type=body.type,
+        agent=body.agent,
+        subject=body.subject,
+        at=entry.modified if at is None else at,
+        span=span if isinstance(span, str) else "",
+        message=_message_of(body.type, body.subject, body.about),
+        details=details,
+    )
+
+
+def _message_of(kind: str, subject: str, about: str) -> str:
+    if kind == "ack":
+        return subject
+    return about.rpartition("/")[2].removesuffix(".json") if kind in ("send", "broadcast") else ""
