@@ -41,6 +41,7 @@ COMMANDS: Modules = {
     "ack": ("messages", "ack"),
     "artifact": ("artifacts", "artifact"),
     "session": ("session", "session"),
+    "run": ("run", "run"),
     "completion": ("completion", "completion"),
 }
 

@@ -108,7 +108,7 @@ class _Process:
                 for name, value in line.values.items():
                     yield self._counter(f"metric {name}", line.at, {"value": value})
             case Note():
-                yield self._instant("note", line.text, line.at, line.agent, {})
+                yield self._instant("note", "", line.at, line.agent, {"text": line.text})
 
     def _counter(self, name: str, at: float, values: dict[str, float]) -> Event:
         return {"ph": "C", "name": name, "pid": self._pid, "tid": 0, "ts": _micros(at), "args": values}

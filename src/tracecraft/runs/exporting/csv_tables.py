@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from tracecraft.clock import iso
 from tracecraft.runs.cost import cost_of
-from tracecraft.runs.exporting.happenings import seconds_of
-from tracecraft.runs.exporting.trace import as_text
+from tracecraft.runs.exporting.happenings import within_range
+from tracecraft.runs.exporting.trace import as_text, tell_missing
+from tracecraft.runs.fragments import Log
 from tracecraft.runs.log import Metrics
-from tracecraft.runs.reading import RunView, lines, read_meta, read_run
+from tracecraft.runs.reading import RunView, read_meta, read_run
+from tracecraft.runs.times import duration
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -28,15 +30,17 @@ def write_points(project: Project, run: str) -> Iterator[bytes]:
     """What one run measured, a row for each value, by time. Raises Missing."""
     read_meta(project, run)
     yield _row(_POINTS)
-    for _, line in lines(project, run):
+    log = Log(project, run)
+    for line in (found.line for found in log.in_order()):
         if isinstance(line, Metrics):
             for name, value in line.values.items():
-                yield _row((run, name, line.step, value, iso(line.at), line.agent, line.span))
+                yield _row((run, name, line.step, value, iso(within_range(line.at)), line.agent, line.span))
+    tell_missing(project, run, log.gaps, log.broken)
 
 
 def write_runs(project: Project, runs: Iterable[str]) -> Iterator[bytes]:
     """A row for each run. Params and metrics have a column each, `param.NAME` and `metric.NAME`."""
-    rows = [_facts(read_run(project, run)) for run in runs]
+    rows = [_facts(project, read_run(project, run)) for run in runs]
     names = dict.fromkeys(name for row in rows for name in row)
     own = [name for name in names if not name.startswith(("param.", "metric."))]
     heads = [*own, *sorted(name for name in names if name not in set(own))]
@@ -46,9 +50,10 @@ def write_runs(project: Project, runs: Iterable[str]) -> Iterator[bytes]:
         yield _row([row.get(name) for name in heads])
 
 
-def _facts(view: RunView) -> Row:
+def _facts(project: Project, view: RunView) -> Row:
     meta, summary, cost = view.meta, view.summary, cost_of(view.summary)
-    began, ended = seconds_of(meta.started_at), seconds_of(meta.ended_at)
+    tell_missing(project, meta.run, view.gaps, view.broken)
+    took = duration(meta.started_at, meta.ended_at, view.status, summary.last)
     return {
         "run": meta.run,
         "name": meta.name,
@@ -59,7 +64,7 @@ def _facts(view: RunView) -> Row:
         "tags": " ".join(summary.tag_names),
         "started_at": meta.started_at,
         "ended_at": meta.ended_at,
-        "duration_s": None if began is None or ended is None else round(ended - began, 6),
+        "duration_s": None if took is None else round(took, 6),
         "error": meta.error,
         "exit": meta.exit,
         "spans": summary.spans,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from tracecraft.runs.exporting import atif, chrome_trace, csv_tables, happenings, jsonl, otlp
 from tracecraft.runs.reading import read_meta
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from tracecraft.project import Project
 
 Format = Literal["csv", "jsonl", "chrome-trace", "otlp", "atif"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 
 _TRACES = {"chrome-trace": chrome_trace.write, "otlp": otlp.write, "atif": atif.write}
 

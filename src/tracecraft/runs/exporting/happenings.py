@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracecraft.runs.meta import RunMeta
+from tracecraft.runs.times import seconds_of
 from tracecraft.timeline import Entry, Filter
 
 if TYPE_CHECKING:
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 MARGIN = 3600.0
 """Seconds by which the clock of whoever started a run may differ from the store's, which times its events."""
+
+LATEST = 9e9
+"""Seconds since 1970 that the formats can tell in nanoseconds. What claims to be later, or before, is moved there."""
 
 _HANDOFFS = ("complete", "blocked", "needs_review")
 _BROADCAST = "_broadcast"
@@ -67,13 +70,9 @@ def arrows(happened: Sequence[Happening]) -> Iterator[Arrow]:
             yield Arrow("handoff", event, to, next((one for one in later if one.type != "claim.refused"), None))
 
 
-def seconds_of(at: str) -> float | None:
-    """Seconds since 1970 of an RFC 3339 time; one without a zone is taken as UTC."""
-    try:
-        moment = datetime.fromisoformat(at)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
+def within_range(at: float) -> float:
+    """A time that somebody wrote, as one that every format can tell."""
+    return min(max(at, 0.0), LATEST)
 
 
 def _window(runs: Sequence[RunMeta]) -> Filter:
@@ -105,7 +104,7 @@ def _happening(entry: Entry) -> Happening:
         type=body.type,
         agent=body.agent,
         subject=body.subject,
-        at=entry.modified if at is None else at,
+        at=within_range(entry.modified if at is None else at),
         span=span if isinstance(span, str) else "",
         message=_message_of(body.type, body.subject, body.about),
         details=details,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tracecraft.records import encode
+from tracecraft.runs.exporting.trace import tell_missing
 from tracecraft.runs.fragments import Log
 from tracecraft.runs.reading import read_meta
 
@@ -28,6 +29,7 @@ def _run(project: Project, run: str) -> Iterator[bytes]:
     for found in log.in_order():
         count += 1
         yield _line({"run": run, "writer": found.writer, "line": msgspec.Raw(found.data)})
+    tell_missing(project, run, log.gaps, log.broken)
     gaps = [gap._asdict() for gap in log.gaps]
     yield _line({"run": run, "end": {"lines": count, "gaps": gaps, "broken": list(log.broken)}})
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tracecraft.runs.cost import cost_of_call
-from tracecraft.runs.exporting.happenings import Happening
-from tracecraft.runs.fragments import Log, Read
+from tracecraft.runs.exporting.happenings import Happening, within_range
+from tracecraft.runs.fragments import Gap, Log, Read
 from tracecraft.runs.log import Input, Line, Note, Output, Span, SpanEnd, Usage
 from tracecraft.runs.meta import RunMeta
 from tracecraft.runs.reading import read_meta, status_now
@@ -117,6 +117,7 @@ class Trace:
             self._plan(writer)
         for extent in self.extents.values():
             extent.end = max(extent.end if extent.ended else self.summary.last, extent.start)
+        tell_missing(project, run, self.log.gaps, self.log.broken)
 
     @property
     def start(self) -> float:
@@ -131,7 +132,7 @@ class Trace:
         left, unfinished = self._left.copy(), dict[str, Whole]()
         happened = _by_span(self.happened)
         for found in self.log.in_order():
-            line = found.line
+            line = _in_range(found.line)
             counts = self._counts(found)
             if counts:
                 yield line
@@ -148,7 +149,7 @@ class Trace:
     def _plan(self, writer: str) -> None:
         summing = Summing()
         for found in self.log.of_writer(writer):
-            line = found.line
+            line = _in_range(found.line)
             summing.feed(line)
             if line.span:
                 self._left[line.span] += 1
@@ -175,6 +176,14 @@ class Trace:
         return self._counting[key][1:] == (found.writer, line.id)
 
 
+def tell_missing(project: Project, run: str, gaps: Sequence[Gap], broken: Sequence[str]) -> None:
+    """Say what of a run's log is not there."""
+    for gap in gaps:
+        project.say(f"run {run}: the lines {gap.first} to {gap.last} of the writer {gap.writer} are missing")
+    for what in broken:
+        project.say(f"run {run}: {what}")
+
+
 def only(values: Sequence[Any]) -> Any:
     """What was recorded once as it is, what was recorded several times as a list; None for nothing."""
     return values[0] if len(values) == 1 else list(values) or None
@@ -183,6 +192,11 @@ def only(values: Sequence[Any]) -> Any:
 def as_text(value: Any) -> str:
     """A text as it is, anything else as its JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _in_range(line: Line) -> Line:
+    line.at = within_range(line.at)
+    return line
 
 
 def _by_span(happened: Sequence[Happening]) -> dict[str, list[Happening]]:
