@@ -367,6 +367,20 @@ class Layout:
     def blob_user(self, sha256: str, run: str) -> str:
         return f"{self.blob_users(sha256)}{segment('run', run)}"
 
+    def blob_collectors(self, sha256: str) -> str:
+        """Where an object for each process lies that is about to remove a file."""
+        return f"{self.blobs()}{sha256[:2]}/{segment('checksum', sha256)}/going/"
+
+    def blob_collector(self, sha256: str, collector: str) -> str:
+        return f"{self.blob_collectors(sha256)}{segment('collector', collector)}"
+
+    def blob_part_of(self, key: str) -> tuple[str, str, str] | None:
+        """The checksum behind a key of a file, what it is of it (`data`, `refs` or `going`), and whose it is."""
+        path = key.removeprefix(self.blobs()).split("/")
+        if not key.startswith(self.blobs()) or not 3 <= len(path) <= 4 or not all(map(is_segment, path)):
+            return None
+        return path[1], path[2], path[3] if len(path) == 4 else ""
+
     def events(self) -> str:
         return f"{self.root}events/"
 
