@@ -42,6 +42,7 @@ COMMANDS: Modules = {
     "artifact": ("artifacts", "artifact"),
     "session": ("session", "session"),
     "run": ("run", "run"),
+    "runs": ("runs", "runs"),
     "completion": ("completion", "completion"),
 }
 

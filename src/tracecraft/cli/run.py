@@ -1,4 +1,4 @@
-"""run: experiments, what they were given, what they measured, and what became of them."""
+"""run: experiments, tracked with what they were given, measured, used and did."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ import click
 from tracecraft.cli.lazy import LazyGroup, Modules
 
 COMMANDS: Modules = {
+    "list": ("run_list", "list_runs"),
+    "inspect": ("run_show", "inspect_run"),
+    "compare": ("run_compare", "compare"),
+    "metrics": ("run_compare", "metrics"),
     "export": ("run_export", "export"),
+    "delete": ("run_upkeep", "delete"),
+    "reindex": ("run_upkeep", "reindex"),
 }
 
 
 @click.group(cls=LazyGroup, modules=COMMANDS)
 def run() -> None:
-    """Experiments: what they were given, what they measured, what they cost, step by step."""
+    """Experiments, tracked with what they were given, measured, used and did."""
