@@ -9,6 +9,7 @@ import click
 
 from tracecraft.cli.face import Face, command
 from tracecraft.cli.output import one_line, print_stored
+from tracecraft.cli.run_naming import find_run
 from tracecraft.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,19 +34,20 @@ _STANDARD_OUTPUT = Path("-")
 def export(face: Face, run_id: str | None, everything: bool, kind: str, output: Path | None) -> None:
     """Write a run, or all runs, in a format that others read.
 
+    ID is a run's id, the beginning of it or of its hex part, or its name; without it and --all the current run.
+
     \b
     Example:
       tracecraft run export 3f9a0c1d --format chrome-trace -o run.json
     """
     from tracecraft.runs.exporting.formats import export_run, export_runs
-    from tracecraft.runs.finding import find
     from tracecraft.runs.rows import read_rows
     from tracecraft.wholefile import save
 
-    if everything == (run_id is not None):
-        raise UsageError("name one run, or all of them", hint="tracecraft run export ID|--all --format ...")
+    if everything and run_id is not None:
+        raise UsageError("a run is named, and all are asked for", hint="leave out the ID, or --all")
     chosen = cast("Format", kind)
-    runs = [find(face.project, run_id)] if run_id is not None else [row.run for row in read_rows(face.project).rows]
+    runs = [row.run for row in read_rows(face.project).rows] if everything else [find_run(face, run_id)]
     pieces = export_runs(face.project, runs, chosen) if everything else export_run(face.project, runs[0], chosen)
     if output is None or output == _STANDARD_OUTPUT:
         print_stored(pieces)
