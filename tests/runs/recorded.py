@@ -102,11 +102,22 @@ def write_events(project: Project, run: str = RUN) -> None:
 
 
 def _event(
-    project: Project, after: float, kind: str, agent: str, subject: str, *, about: str = "", fence: int = 0, **more: Any
+    project: Project,
+    after: float,
+    kind: str,
+    agent: str,
+    subject: str,
+    *,
+    about: str = "",
+    fence: int = 0,
+    run: str = "",
+    span: str = "",
+    **more: Any,
 ) -> tuple[str, bytes]:
     body = Event(
-        type=kind, agent=agent, subject=subject, at=clock.iso(AT + after), about=about, fence=fence, extra=more
-    )
+        type=kind, agent=agent, subject=subject, at=clock.iso(AT + after), about=about, fence=fence, run=run, span=span,
+        extra=more,
+    )  # fmt: skip
     return project.layout.event(kind, agent, subject), encode(body)
 
 

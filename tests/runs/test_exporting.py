@@ -273,6 +273,11 @@ def test_atif_totals_come_to_what_the_run_cost(project: Project) -> None:
 # all of them
 
 
+def check_atifs(data: bytes) -> None:
+    for line in data.splitlines():
+        check_atif(json.loads(line))
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_second_export_is_the_same(project: Project, kind: Format) -> None:
     assert exported(project, kind) == exported(project, kind)
@@ -286,7 +291,7 @@ def test_several_runs_and_none(project: Project, kind: Format) -> None:
         "jsonl": lambda data: [json.loads(line) for line in data.splitlines()],
         "chrome-trace": check_chrome_trace,
         "otlp": decode_otlp,
-        "atif": lambda data: [check_atif(json.loads(line)) for line in data.splitlines()],
+        "atif": check_atifs,
     }
     for runs in ([], [RUN], [RUN, "second-22222222"]):
         check[kind](b"".join(export_runs(project, runs, kind)))

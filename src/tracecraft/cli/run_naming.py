@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from tracecraft.errors import UsageError
@@ -16,7 +15,7 @@ def find_run(face: Face, given: str | None) -> str:
     from tracecraft.runs.finding import find
 
     if given is None:
-        given = os.environ.get("TRACECRAFT_RUN", "")
+        given = face.project.run
     if not given:
         raise UsageError("no run is named and none is current here", hint="name one: tracecraft run list")
     return find(face.project, given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tracecraft.events import Event
 from tracecraft.runs.meta import RunMeta
 from tracecraft.runs.times import seconds_of
 from tracecraft.timeline import Entry, Filter
@@ -51,9 +52,8 @@ def of_runs(project: Project, runs: Iterable[RunMeta]) -> dict[str, list[Happeni
     found: dict[str, list[Happening]] = {meta.run: [] for meta in runs}
     for batch in project.events.batches(_window(list(runs))) if found else ():
         for entry in batch:
-            run = entry.body.extra.get("run") if entry.body else None
-            if isinstance(run, str) and run in found:
-                found[run].append(_happening(entry))
+            if entry.body is not None and entry.body.run in found:
+                found[entry.body.run].append(_happening(entry, entry.body))
     return {run: sorted(events, key=lambda event: event.at) for run, events in found.items()}
 
 
@@ -92,20 +92,15 @@ def _acknowledges(event: Happening, sent: Happening) -> bool:
     return event.type == "ack" and bool(event.message) and event.message == sent.message
 
 
-def _happening(entry: Entry) -> Happening:
-    body = entry.body
-    assert body is not None  # noqa: S101 (the caller looked)
-    details = {name: value for name, value in body.extra.items() if name not in ("run", "span")}
-    if body.fence:
-        details["fence"] = body.fence
-    span = body.extra.get("span")
+def _happening(entry: Entry, body: Event) -> Happening:
+    details = {**body.extra, "fence": body.fence} if body.fence else body.extra
     at = seconds_of(body.at)
     return Happening(
         type=body.type,
         agent=body.agent,
         subject=body.subject,
         at=within_range(entry.modified if at is None else at),
-        span=span if isinstance(span, str) else "",
+        span=body.span,
         message=_message_of(body.type, body.subject, body.about),
         details=details,
     )
