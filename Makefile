@@ -19,6 +19,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEER := .venv-peer
 BENCH := .venv-bench
+TRACKERS := .venv-trackers
 HARBOR := .venv-harbor
 SOURCES := $(shell find src -type f ! -name '*.pyc' 2>/dev/null)
 
@@ -42,11 +43,11 @@ exports: $(VENV)/.for-work $(HARBOR)/.made
 soak: $(VENV)/.for-work $(PEER)/.made
 	$(BIN)/python -m soak.run $(SOAK_ARGS) -- $(PYTEST_ARGS)
 
-bench: $(VENV)/.for-work $(PEER)/.made $(BENCH)/.made
+bench: $(VENV)/.for-work $(PEER)/.made $(BENCH)/.made $(TRACKERS)/.made
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) $(PEER) $(BENCH) $(HARBOR) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEER) $(BENCH) $(TRACKERS) $(HARBOR) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One environment, with the package installed either as users get it or as it is worked on: each way undoes the other.
@@ -81,6 +82,13 @@ $(PEER)/.made:
 $(BENCH)/.made: pyproject.toml $(SOURCES)
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check .
+	touch $@
+
+# Other trackers of runs, for the benchmarks: 700 MB.
+
+$(TRACKERS)/.made:
+	$(PYTHON) -m venv $(TRACKERS)
+	$(TRACKERS)/bin/python -m pip install --quiet --disable-pip-version-check mlflow==3.17.2 trackio==0.43.0
 	touch $@
 
 # The validator of trajectories, which wants a newer Python than ours need be: one of these, or NEWER_PYTHON=...
