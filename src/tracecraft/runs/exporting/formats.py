@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from tracecraft.records import decode_many
 from tracecraft.runs.exporting import atif, chrome_trace, csv_tables, happenings, jsonl, otlp
-from tracecraft.runs.reading import read_meta
+from tracecraft.runs.meta import RunMeta
+from tracecraft.store import get_many
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -27,5 +29,10 @@ def export_runs(project: Project, runs: Sequence[str], kind: Format) -> Iterator
         return csv_tables.write_runs(project, runs)
     if kind == "jsonl":
         return jsonl.write(project, runs)
-    metas = [read_meta(project, run).record for run in runs]
-    return _TRACES[kind](project, runs, happenings.of_runs(project, metas))
+    return _TRACES[kind](project, runs, happenings.of_runs(project, _metas(project, runs)))
+
+
+def _metas(project: Project, runs: Sequence[str]) -> list[RunMeta]:
+    """The records of runs, in one wave, to know when they were. What is wrong with one shows when it is exported."""
+    objects = get_many(project.store, map(project.layout.run_meta, runs))
+    return [stored.record for stored in decode_many(objects.values(), RunMeta, []).values()]
