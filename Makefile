@@ -37,8 +37,9 @@ lint: $(VENV)/.for-work
 	$(BIN)/mypy src tests soak benchmarks
 	$(BIN)/lint-imports
 
-exports: $(VENV)/.for-work $(HARBOR)/.made
-	TRACECRAFT_TEST_HARBOR=$(CURDIR)/$(HARBOR)/bin/python $(BIN)/python -m pytest tests/runs/test_export_consumers.py
+exports: $(VENV)/.for-work $(HARBOR)/.made $(TRACKERS)/.made
+	TRACECRAFT_TEST_HARBOR=$(CURDIR)/$(HARBOR)/bin/python TRACECRAFT_TEST_MLFLOW=$(CURDIR)/$(TRACKERS)/bin/python \
+		$(BIN)/python -m pytest tests/runs/test_export_consumers.py
 
 soak: $(VENV)/.for-work $(PEER)/.made
 	$(BIN)/python -m soak.run $(SOAK_ARGS) -- $(PYTEST_ARGS)
@@ -84,7 +85,7 @@ $(BENCH)/.made: pyproject.toml $(SOURCES)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check .
 	touch $@
 
-# Other trackers of runs, for the benchmarks: 700 MB.
+# Other trackers of runs, to be measured beside, and to be given what is exported: 700 MB.
 
 $(TRACKERS)/.made:
 	$(PYTHON) -m venv $(TRACKERS)
