@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
 
+from tracecraft.errors import UsageError
+from tracecraft.runs.recorder.filecourier import FileCourier
+from tracecraft.runs.recorder.files import FileSender
 from tracecraft.runs.recorder.notices import Notices, why
 from tracecraft.runs.recorder.record import RunDeleted
 from tracecraft.runs.recorder.scribe import Mark, Wakeup
 from tracecraft.runs.recorder.sender import Sender
+from tracecraft.runs.recorder.spool import Spool
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 
@@ -17,19 +20,22 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 class Courier:
     """Sends, and releases marks whose lines the store has. `away` says that the store did not take the last try.
 
-    `on_end` is called once, when nothing is left to send for ever.
+    `finished` is true when nothing is left to do; `left` when what waits was left to the process that forked this one.
     """
 
-    def __init__(self, sender: Sender, notices: Notices, where: str, on_end: Callable[[], None]) -> None:
+    def __init__(self, sender: Sender, files: FileSender, spool: Spool, notices: Notices, *, forked: bool) -> None:
         self._sender = sender
+        self._files = files
+        self._file_courier = FileCourier(files, notices, lambda: self._wakeup.ring(urgent=True))
+        self._spool = spool
         self._notices = notices
-        self._where = where
-        self._on_end = on_end
+        self._forked = forked
         self._wakeup = Wakeup()
         self._new_marks: deque[Mark] = deque()
         self._marks: list[Mark] = []
         self._failures = 0
         self.finished = False
+        self.left = False
         threading.Thread(target=self._run, name="tracecraft-courier", daemon=True).start()
 
     @property
@@ -39,6 +45,10 @@ class Courier:
     def lines(self) -> None:
         """There may be something to send."""
         self._wakeup.ring()
+
+    def files(self) -> None:
+        """There is a file to send."""
+        self._file_courier.files()
 
     def mark(self, mark: Mark) -> None:
         self._new_marks.append(mark)
@@ -55,32 +65,58 @@ class Courier:
                 self._work()
                 self._failures = 0
             except RunDeleted:
-                self._notices.say("deleted", f"the run was deleted: nothing more of it is recorded ({self._where})")
-                self._end()
+                self._notices.say("deleted", "the run was deleted: what it records from now on is not kept")
+                self._end(remove=True)
             except Exception as error:  # a store may fail in any way; the thread must not end while lines wait
-                self._failures += 1
-                self._notices.say("away", f"recording waits in {self._where} until the store takes it: {why(error)}")
+                self._failed(error)
 
     def _wait(self) -> None:
+        """Until something is due: lines to send, a mark, the next sign of life, or another try."""
         if self._failures:
             self._wakeup.wait(min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2 ** min(self._failures - 1, 10)), urgent=True)
         elif not self._wakeup.wait(self._sender.beat_in) and not self._marks:
             self._wakeup.wait(self._sender.cut_in, urgent=True)
 
     def _work(self) -> None:
+        if self.left:
+            self._leave()
+            return
         ending = next((mark for mark in self._marks if mark.end), None)
         self._sender.send(hurry=bool(self._marks), last=ending is not None)
-        if ending is not None:
-            self._sender.finish(ending.meta)
-            self._end()
-        done = [mark for mark in self._marks if mark.line <= self._sender.acknowledged]
+        if self._marks and self._file_courier.idle:
+            if ending is not None:
+                self._sender.finish(ending.meta)
+                self._end(remove=True)
+            self._release([mark for mark in self._marks if mark.line <= self._sender.acknowledged])
+
+    def _failed(self, error: Exception) -> None:
+        if self._forked and isinstance(error, UsageError):
+            # A bucket cannot be used in a process that was forked after its first use.
+            self.left = True
+            self._spool.ask_relay()
+            self._leave()
+            return
+        self._failures += 1
+        where = "memory: the disk takes nothing either" if self._spool.failure else str(self._spool.path)
+        self._notices.say("away", f"what is recorded waits in {where} and is sent again and again: {why(error)}")
+
+    def _leave(self) -> None:
+        """What is written is sent by the process that forked this one."""
+        if any(mark.end for mark in self._marks):
+            self._end(remove=False)
+        self._release(self._marks)
+
+    def _end(self, *, remove: bool) -> None:
+        self.finished = True
+        self._file_courier.end()
+        if remove:
+            self._files.remove()
+            self._spool.remove()
+        else:
+            self._spool.close()
+        self._release([*self._marks, *self._new_marks])
+
+    def _release(self, done: list[Mark]) -> None:
         self._marks = [mark for mark in self._marks if mark not in done]
         for mark in done:
             mark.release()
-
-    def _end(self) -> None:
-        self.finished = True
-        self._on_end()
-        for mark in (*self._marks, *self._new_marks):
-            mark.release()
-        self._marks = []

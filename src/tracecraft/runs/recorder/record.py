@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tracecraft import clock
-from tracecraft.errors import Conflict
+from tracecraft.errors import Conflict, NotFound
 from tracecraft.records import Stored, commit, read
 from tracecraft.runs import index
 from tracecraft.runs.index import IndexEntry
 from tracecraft.runs.meta import RunMeta, head_of
+from tracecraft.runs.recorder.redacting import Redaction
 from tracecraft.runs.summary import Summary
 
 if TYPE_CHECKING:
@@ -27,18 +28,19 @@ class RunDeleted(Exception):
 class RunRecord:
     """`meta.json` of the run a writer belongs to. `first` is what it is made from where the store has none."""
 
-    def __init__(self, project: Project, run: str, first: RunMeta | None) -> None:
+    def __init__(self, project: Project, run: str, first: RunMeta | None, redaction: Redaction) -> None:
         self._project = project
         self._key = project.layout.run_meta(run)
         self._first = first
-        self.meta = first or RunMeta(run=run)
+        self._redaction = redaction
+        self.meta = RunMeta(run=run)
 
     def refresh(self) -> Stored[RunMeta] | None:
         """Read it, or make it where it is to be made. Raises RunDeleted, BrokenRecord and StoreError."""
         found = read(self._project.store, self._key, RunMeta)
         if found is None and self._first is not None:
             try:
-                found = commit(self._project.store, self._key, self._first, None)
+                found = commit(self._project.store, self._key, self._redaction.meta(self._first), None)
             except Conflict:
                 found = read(self._project.store, self._key, RunMeta)
         if found is not None:
@@ -49,6 +51,7 @@ class RunRecord:
 
     def end(self, ending: RunMeta) -> None:
         """Write how the run ended, unless somebody did, or it was resumed since. Raises as `refresh` does."""
+        ending = self._redaction.meta(ending)
         for _ in range(_TRIES):
             found = self.refresh()
             if found is None or found.record.status != "running" or _starts(found.record) != _starts(ending):
@@ -74,8 +77,6 @@ class Entry:
 
     def continue_from_store(self) -> None:
         """Count on from what another process wrote of the same writer. Raises StoreError."""
-        from tracecraft.errors import NotFound
-
         try:
             before = msgspec.json.decode(self._project.store.get(self._key).data, type=IndexEntry)
         except (NotFound, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -11,22 +11,23 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import time
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from tracecraft import localprocess
 from tracecraft.records import new_id
-from tracecraft.runs.log import Known, Writer
+from tracecraft.runs.log import Artifact, Known, Lost
 from tracecraft.runs.meta import RunMeta
-from tracecraft.runs.recorder.courier import Courier
+from tracecraft.runs.recorder import relay
 from tracecraft.runs.recorder.encoding import encoded
 from tracecraft.runs.recorder.notices import Notices
-from tracecraft.runs.recorder.scribe import Mark, Scribe
-from tracecraft.runs.recorder.sender import Sender
-from tracecraft.runs.recorder.spool import Header, Spool, folder_of
+from tracecraft.runs.recorder.scribe import Mark
+from tracecraft.runs.recorder.spool import Header
+from tracecraft.runs.recorder.writing import Writing
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -47,7 +48,9 @@ class Recorder:
         self._project = project
         self._via, self._agent = via, agent
         self._notices = Notices()
-        self._start(header)
+        self._forked = False
+        self._writing = Writing(project, header, self._notices, forked=False)
+        self._writing.introduce(via, agent)
         _open.add(self)
 
     @classmethod
@@ -70,12 +73,12 @@ class Recorder:
 
     @property
     def run(self) -> str:
-        return self._header.run
+        return self._writing.header.run
 
     @property
     def writer(self) -> str:
-        """The writer's id."""
-        return self._header.writer
+        """The writer's id. A forked child gets one of its own with its first line."""
+        return self._writing.header.writer
 
     def log(self, line: Known) -> None:
         """Record a line, in microseconds. Never raises. The line gets its number later: `id` is not looked at."""
@@ -83,16 +86,40 @@ class Recorder:
             self._begin_in_child()
         if line.id:
             line.id = 0
-        if not self._scribe.put(encoded(line)):
+        if not self._writing.scribe.put(encoded(line)):
             self._notices.say("late", f"the run {self.run} has ended: what is logged into it now is not recorded")
+
+    def log_artifact(
+        self, name: str, path: str | os.PathLike[str], *, at: float = 0.0, agent: str = "", span: str = ""
+    ) -> Artifact | None:
+        """Record a file or folder as it is now, and return the line that was logged; its content is sent later.
+
+        Takes as long as copying it. Raises UsageError for what is neither a file nor a folder; None, and a notice,
+        where it could not be read or copied.
+        """
+        if self._forked:
+            self._begin_in_child()
+        try:
+            line = self._writing.files.keep(name, Path(path))
+        except OSError as error:
+            self._notices.say("artifact", f"{path} could not be copied, so it is not recorded: {error.strerror}")
+            self.log(Lost(at=at or time.time(), agent=agent, span=span, count=1))
+            return None
+        line.at, line.agent, line.span = at or time.time(), agent, span
+        self._writing.courier.files()
+        self.log(line)
+        return line
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until the store has everything that was logged before; False when the time is over first."""
-        if self._forked or self._courier.finished:
+        if self._forked:
             return True
-        mark = Mark()
-        self._scribe.mark(mark)
-        return mark.wait(timeout)
+        writing = self._writing
+        if not writing.courier.finished:
+            mark = Mark()
+            writing.scribe.mark(mark)
+            return mark.wait(timeout) and not writing.courier.left
+        return not writing.courier.left
 
     def close(self, timeout: float = CLOSING, *, meta: RunMeta | None = None) -> bool:
         """No more lines come. With `meta` the run itself ended: with its `status`, `ended_at`, `error` and `exit`.
@@ -102,57 +129,51 @@ class Recorder:
         """
         if self._forked:
             return True
-        if self._end is None:
-            self._end = Mark(end=True, meta=meta)
-            self._scribe.mark(self._end)
-        if not self._courier.finished and self._end.wait(min(timeout, _STILL_AWAY) if self._courier.away else timeout):
-            self._end.release()  # for whoever closes again
-        if not self._courier.finished:
-            self._notices.say("away", f"what {self.run} recorded waits in {self._spool.path}: the store is slow")
-        return self._courier.finished
-
-    def _start(self, header: Header) -> None:
-        """Begin to be a writer."""
-        self._forked = False
-        self._header = header
-        self._end: Mark | None = None
-        self._spool = Spool(folder_of(self._project.local.folder), header)
-        sender = Sender(self._project, header, self._spool)
-        self._courier = Courier(sender, self._notices, str(self._spool.path), self._spool.remove)
-        self._scribe = Scribe(self._spool, self._courier.lines, self._courier.mark)
-        self.log(
-            Writer(
-                at=time.time(),
-                host=os.uname().nodename,
-                pid=os.getpid(),
-                process=localprocess.name(os.getpid()),
-                agent=self._agent,
-                via=self._via,
-            )
-        )
+        writing, courier = self._writing, self._writing.courier
+        if writing.end is None:
+            writing.end = Mark(end=True, meta=meta)
+            writing.scribe.mark(writing.end)
+        if not courier.finished and writing.end.wait(min(timeout, _STILL_AWAY) if courier.away else timeout):
+            writing.end.release()  # for whoever closes again
+        if not courier.finished:
+            self._notices.say("away", f"what {self.run} recorded waits in {writing.spool.path}: the store is slow")
+        return courier.finished and not courier.left
 
     def _begin_in_child(self) -> None:
-        self._start(msgspec.structs.replace(self._header, writer=new_id(), meta=None))
+        self._forked = False
+        header = msgspec.structs.replace(self._writing.header, writer=new_id(), meta=None)
+        self._writing = Writing(self._project, header, self._notices, forked=True)
+        self._writing.introduce(self._via, self._agent)
+        if (util := sys.modules.get("multiprocessing.util")) is not None:
+            # Its processes end without the interpreter's own farewell.
+            util.Finalize(self, self.close, exitpriority=0)
 
     def _leave_to_parent(self) -> None:
         """Called in a forked child: what the parent has open is not touched."""
         self._forked = True
-        self._spool.abandon()
+        self._writing.spool.abandon()
 
 
 _open: weakref.WeakSet[Recorder] = weakref.WeakSet()
 
 
-def _after_fork() -> None:
+def _in_parent() -> None:
+    for recorder in list(_open):
+        relay.watch(recorder._project)
+
+
+def _in_child() -> None:
+    relay.forget()
     for recorder in list(_open):
         recorder._leave_to_parent()
 
 
 def _at_exit() -> None:
-    """What was not closed is on disk and sent if the store is quick; the run itself did not end."""
+    """What was not closed is on disk, and sent if the store is quick; that the process ends does not end the run."""
     for recorder in list(_open):
         recorder.close(_STILL_AWAY)
+    relay.catch_up(_STILL_AWAY)
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(after_in_parent=_in_parent, after_in_child=_in_child)
 atexit.register(_at_exit)

@@ -7,11 +7,8 @@ Whatever is written twice counts once, for readers go by the numbers of lines.
 
 from __future__ import annotations
 
-import os
-from collections import Counter
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tracecraft import clock
@@ -19,12 +16,12 @@ from tracecraft.errors import StoreError
 from tracecraft.runs.log import decode
 from tracecraft.runs.meta import BEAT_EVERY, RunMeta
 from tracecraft.runs.recorder.record import Entry, RunRecord
+from tracecraft.runs.recorder.redacting import Redaction
 from tracecraft.runs.recorder.spool import CONTROL, Batch, Header
 from tracecraft.runs.summary import Summing
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
-    from tracecraft.sessions.redactor import Redactor
 
 CUT_EVERY = 0.5
 """Seconds between two fragments, at least, unless a full one waits."""
@@ -57,10 +54,10 @@ class Sender:
         self._project = project
         self._header = header
         self._source = source
-        self._record = RunRecord(project, header.run, header.meta)
+        self._redaction = Redaction(on=header.redact)
+        self._record = RunRecord(project, header.run, header.meta, self._redaction)
         self._entry = Entry(project, header.run, header.writer)
         self._summing = Summing()
-        self._redactor: Redactor | None = None
         self._cut = 0
         self._taken: Batch | None = None
         self._pending: tuple[Fragment, Batch] | None = None
@@ -118,7 +115,7 @@ class Sender:
     def _cut_next(self, last: bool) -> None:
         """Make the next fragment of what waits, if something does, or at the end of small ones that are left."""
         self._taken = self._taken or self._source.take()
-        fresh = self._fragment_of(self._redacted(_without_controls(self._taken.data)))
+        fresh = self._fragment_of(self._redaction.lines(_without_controls(self._taken.data)))
         batch, self._taken = self._taken, None
         gathered = self._small if last or len(self._small) >= GATHERED - 1 else []
         parts = [*gathered, fresh] if fresh.data else gathered
@@ -163,13 +160,6 @@ class Sender:
                 self._project.store.together([partial(self._project.store.delete, key) for key in self._replaced])
                 self._replaced = []
 
-    def _redacted(self, data: bytes) -> bytes:
-        if not self._header.redact:
-            return data
-        if self._redactor is None:
-            self._redactor = _make_redactor()
-        return b"".join(self._redactor.redact([data], Counter()))
-
     def _key(self, fragment: Fragment) -> str:
         return self._project.layout.fragment(self._header.run, self._header.writer, fragment.first, fragment.last)
 
@@ -182,10 +172,3 @@ def _without_controls(data: bytes) -> bytes:
     if not data.startswith(CONTROL) and b"\n" + CONTROL not in data:
         return data
     return b"".join(line for line in data.splitlines(keepends=True) if not line.startswith(CONTROL))
-
-
-def _make_redactor() -> Redactor:
-    from tracecraft.sessions.redaction import Redactor as Redaction
-    from tracecraft.sessions.redaction import known_secrets
-
-    return Redaction(known_secrets(Path.home(), os.environ))

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from tracecraft import localprocess
 from tracecraft.runs.meta import RunMeta
 
 CHUNK = 1 << 20
@@ -62,6 +63,19 @@ def file_of(folder: Path, run: str, writer: str) -> Path:
     return folder / f"{run}~{writer}{ENDING}"
 
 
+def files_of(spool: Path) -> Path:
+    """The folder of the copies of artifacts that belong to a spool."""
+    return spool.with_suffix(FILES)
+
+
+def relay_of(spool: Path) -> Path:
+    return spool.with_suffix(RELAYED)
+
+
+def spool_of(relay: Path) -> Path:
+    return relay.with_suffix(ENDING)
+
+
 def control_line(control: Control) -> bytes:
     return CONTROL + msgspec.json.encode(control) + b"\n"
 
@@ -79,6 +93,7 @@ class Spool:
         self._taken = 0
         self._held: deque[bytes] = deque()
         self._held_bytes = 0
+        self._removed = False
         self.append(b"")
 
     @property
@@ -89,6 +104,8 @@ class Spool:
     def append(self, data: bytes) -> None:
         """Keep whole lines, on disk if it takes them. Never raises."""
         with self._lock:
+            if self._removed:
+                return
             if data:
                 self._held.append(data)
                 self._held_bytes += len(data)
@@ -118,11 +135,17 @@ class Spool:
             self._held_bytes -= batch.held
 
     def remove(self) -> None:
-        """Nothing waits any more."""
+        """Nothing waits any more, and what is still written is wanted by nobody."""
         with self._lock, suppress(OSError):
+            self._removed = True
             if self._fd >= 0:
                 os.unlink(self.path)
         self.close()
+
+    def ask_relay(self) -> None:
+        """Ask the process that forked this one to send for it."""
+        with suppress(OSError):
+            relay_of(self.path).write_text(localprocess.name(os.getppid()))
 
     def close(self) -> None:
         with self._lock, suppress(OSError):
@@ -172,7 +195,7 @@ def make_folder(folder: Path) -> None:
 
 
 def read_lines(fd: int, start: int, end: int) -> bytes:
-    """Whole lines from `start` on, CHUNK bytes or one that is longer; empty where no line is complete. Raises OSError."""
+    """Whole lines from `start` on, CHUNK bytes or one that is longer; empty where none is complete. Raises OSError."""
     size = CHUNK
     while True:
         data = os.pread(fd, min(size, end - start), start)
