@@ -85,11 +85,12 @@ def write_run(project: Project, run: str = RUN, **fields: Any) -> None:
 
 
 def write_events(project: Project, run: str = RUN) -> None:
-    """A claim, a message that was acknowledged, one that was not, a handoff, and what is not the run's."""
+    """A claim, a message that was read, one that was not, a handoff, and what is not the run's."""
     items = [
         _event(project, 1.5, "claim", "researcher", "survey", run=run, span=RESEARCH, fence=1),
         _event(project, 2.5, "send", "researcher", "writer", run=run, span=SEARCH, about="m/1_researcher_aa.json"),
-        _event(project, 10.0, "ack", "writer", "1_researcher_aa", run=run, span=WRITE),
+        _event(project, 10.0, "inbox.read", "writer", "writer", run=run, span=WRITE, messages=["1_researcher_aa"]),
+        _event(project, 10.2, "ack", "writer", "1_researcher_aa", run=run, span=WRITE),
         _event(project, 10.5, "send", "writer", "stranger", run=run, about="m/2_writer_bb.json"),
         _event(project, 11.0, "complete", "researcher", "survey", run=run, to="writer", note=HOSTILE),
         _event(project, 12.0, "claim.refused", "writer", "paper", run=run, holder="other"),

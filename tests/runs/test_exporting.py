@@ -223,7 +223,11 @@ def test_otlp_tells_of_all_tokens_once(project: Project) -> None:
 def test_otlp_has_what_agents_did_together_as_events_and_links(project: Project) -> None:
     spans = {span.span_id.hex(): span for span in decode_otlp(exported(project, "otlp"))}
     assert [event.name for event in spans[RESEARCH].events] == ["tracecraft.claim"]
-    assert [event.name for event in spans[WRITE].events] == ["tracecraft.ack", "tracecraft.claim"]
+    assert [event.name for event in spans[WRITE].events] == [
+        "tracecraft.inbox.read",
+        "tracecraft.ack",
+        "tracecraft.claim",
+    ]
     outside = [event.name for event in spans[root_id_of(RUN)].events]
     assert outside == ["tracecraft.send", "tracecraft.complete", "tracecraft.claim.refused"]
     links = [(link.span_id.hex(), attributes(link)["tracecraft.link"]) for link in spans[WRITE].links]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +21,7 @@ LATEST = 9e9
 """Seconds since 1970 that the formats can tell in nanoseconds. What claims to be later, or before, is moved there."""
 
 _HANDOFFS = ("complete", "blocked", "needs_review")
+_CLAIMS = ("claim", "claim.takeover", "claim.steal")
 _BROADCAST = "_broadcast"
 
 
@@ -58,16 +60,43 @@ def of_runs(project: Project, runs: Iterable[RunMeta]) -> dict[str, list[Happeni
 
 
 def arrows(happened: Sequence[Happening]) -> Iterator[Arrow]:
-    """Messages and handoffs. A message arrives when it is acknowledged, a handoff when its receiver next claims."""
-    for index, event in enumerate(happened):
+    """Messages and handoffs, of events by time. A message arrives when its receiver first reads or acknowledges it, a
+    handoff when its receiver next claims a step."""
+    takings, claims = _takings(happened), _claims(happened)
+    for event in happened:
         if event.type in ("send", "broadcast"):
-            taken = [other for other in happened[index + 1 :] if _acknowledges(other, event)]
-            yield from (Arrow("message", event, other.agent, other) for other in taken)
+            taken = takings.get(event.message, {})
+            yield from (Arrow("message", event, agent, taking) for agent, taking in taken.items())
             if not taken and event.subject != _BROADCAST:
                 yield Arrow("message", event, event.subject, None)
         elif event.type in _HANDOFFS and isinstance(to := event.details.get("to"), str) and to:
-            later = (other for other in happened[index + 1 :] if other.agent == to and other.type.startswith("claim"))
-            yield Arrow("handoff", event, to, next((one for one in later if one.type != "claim.refused"), None))
+            own = claims.get(to, [])
+            later = bisect_right(own, event.at, key=lambda claim: claim.at)
+            yield Arrow("handoff", event, to, own[later] if later < len(own) else None)
+
+
+def _takings(happened: Iterable[Happening]) -> dict[str, dict[str, Happening]]:
+    """For each message the agents that read or acknowledged it, and when each first did."""
+    found: dict[str, dict[str, Happening]] = {}
+    for event in happened:
+        for message in _taken_by(event):
+            found.setdefault(message, {}).setdefault(event.agent, event)
+    return found
+
+
+def _taken_by(event: Happening) -> Iterator[str]:
+    if event.type == "ack":
+        yield event.message
+    elif event.type == "inbox.read" and isinstance(messages := event.details.get("messages"), list):
+        yield from (message for message in messages if isinstance(message, str))
+
+
+def _claims(happened: Iterable[Happening]) -> dict[str, list[Happening]]:
+    found: dict[str, list[Happening]] = {}
+    for event in happened:
+        if event.type in _CLAIMS:
+            found.setdefault(event.agent, []).append(event)
+    return found
 
 
 def within_range(at: float) -> float:
@@ -86,10 +115,6 @@ def _moved(times: Sequence[float | None], choose: Any, by: float) -> float | Non
     """The outermost of these times, moved outwards; None where one of them is open."""
     known = [at for at in times if at is not None]
     return choose(known) + by if known and len(known) == len(times) else None
-
-
-def _acknowledges(event: Happening, sent: Happening) -> bool:
-    return event.type == "ack" and bool(event.message) and event.message == sent.message
 
 
 def _happening(entry: Entry, body: Event) -> Happening:
