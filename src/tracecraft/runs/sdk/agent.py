@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tracecraft.mailbox import Letter
     from tracecraft.project import Project
     from tracecraft.runs.sdk.aio import AsyncAgent
-    from tracecraft.runs.sdk.run import Run
+    from tracecraft.runs.sdk.running import Run
 
 
 class RunAgent(Step):
@@ -43,9 +43,7 @@ class RunAgent(Step):
 
     def step(self, name: str, kind: str = "step", *, model: str = "") -> Step:
         """A step of this agent: in the step that the code is in, else in the agent itself."""
-        return Step(
-            self._run, name, kind, agent=self.agent, parent=self._run._enclosing_step() or self.id, model=model
-        )
+        return Step(self._run, name, kind, agent=self.agent, parent=self._run._enclosing_step() or self.id, model=model)
 
     def end(self, status: SpanStatus = "ok", error: str = "") -> None:
         """End it, where there is no `with` block that does. Doing it twice is fine."""
@@ -80,9 +78,7 @@ class RunAgent(Step):
         """Messages that were not shown before, oldest first; they are marked as read."""
         return [letter for batch in self.project.mailbox.new(limit=limit) for letter in batch]
 
-    def claim(
-        self, step: str, *, ttl: float | None = None, wait: float | None = 0.0, steal: bool = False
-    ) -> Hold:
+    def claim(self, step: str, *, ttl: float | None = None, wait: float | None = 0.0, steal: bool = False) -> Hold:
         """Claim a step of the project. See `Steps.claim`. Raises Held, TimedOut, WrongState."""
         return self.project.steps.claim(step, ttl=ttl, wait=wait, steal=steal)
 

@@ -1,5 +1,5 @@
-"""An agent's calls that coordinate, as coroutines. Each runs in a thread: a task that is cancelled stops waiting for it,
-and what was asked of the store takes its course."""
+"""An agent's calls that coordinate, as coroutines. Each runs in a thread: a task that is cancelled stops waiting for
+it, and what was asked of the store takes its course."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ class AsyncAgent:
         to: str | None = None,
         next_action: str | None = None,
     ) -> View:
-        return await to_thread(
-            self._agent.complete, step, outcome=outcome, note=note, to=to, next_action=next_action
-        )
+        return await to_thread(self._agent.complete, step, outcome=outcome, note=note, to=to, next_action=next_action)
 
     async def release(self, step: str, *, note: str = "") -> View:
         return await to_thread(self._agent.release, step, note=note)

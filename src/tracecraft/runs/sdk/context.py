@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +18,7 @@ from tracecraft import currentrun
 from tracecraft.currentrun import Within
 
 if TYPE_CHECKING:
-    from tracecraft.runs.sdk.run import Run
+    from tracecraft.runs.sdk.running import Run
 
 _VARIABLES = ("TRACECRAFT_RUN", "TRACECRAFT_SPAN", "TRACECRAFT_STORE", "TRACECRAFT_PROJECT")
 
@@ -36,10 +37,8 @@ here: ContextVar[Place | None] = ContextVar("tracecraft", default=None)
 
 def leave(token: Token[Place | None]) -> None:
     """Go back to where the code was. A block that ends in another context than it began in leaves that one alone."""
-    try:
+    with suppress(ValueError):
         here.reset(token)
-    except ValueError:
-        pass
 
 
 class Surroundings:
@@ -91,13 +90,13 @@ surroundings = Surroundings()
 os.register_at_fork(after_in_child=surroundings.after_fork)
 
 
-_start: Callable[[threading.Thread], None] | None = None
+_start: Any = None
 _submit: Any = None
 
 
 def follow_threads() -> None:
     """From now on threads and tasks of thread pools are where the code was that started them."""
-    global _start, _submit  # noqa: PLW0603 - there is one class of threads in a process
+    global _start, _submit
     if _start is not None:
         return
     from concurrent.futures import ThreadPoolExecutor
@@ -115,7 +114,7 @@ def follow_threads() -> None:
         # Also where there is no place: the pool's thread may have been started from within one.
         return submit(pool, _At(here.get(), task), *args, **named)
 
-    threading.Thread.start = start_here  # type: ignore[method-assign]  # this is how threads follow
+    threading.Thread.start = start_here  # type: ignore[assignment,method-assign]  # this is how threads follow
     ThreadPoolExecutor.submit = submit_here  # type: ignore[method-assign,assignment]  # the same for their pools
 
 
@@ -153,8 +152,8 @@ def _take_along(thread: threading.Thread, place: Place) -> None:
     run = thread.run
 
     def run_there() -> None:
-        del thread.run  # type: ignore[method-assign]  # the thread's own method is what others should see again
+        del thread.run  # the thread's own method is what others should see again
         here.set(place)
         run()
 
-    thread.run = run_there  # type: ignore[method-assign]
+    thread.run = run_there  # type: ignore[method-assign]  # of this one thread, until it runs

@@ -11,11 +11,10 @@ from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from tracecraft.runs.sdk.context import surroundings
+from tracecraft.runs.sdk.span import failed, status_after, told
 
 if TYPE_CHECKING:
-    from tracecraft.project import Project
-    from tracecraft.runs.sdk.run import Run
+    from tracecraft.runs.sdk.running import Run
 
 _AT_EXIT = 10.0
 _BY_SIGNAL = 5.0
@@ -27,9 +26,7 @@ class OpenRuns:
 
     def __init__(self) -> None:
         self._runs: list[Run] = []
-        self._settings: dict[int, dict[str, str]] = {}
         self._handles_sigterm = False
-        self._joined: tuple[int, str, Run] | None = None
         atexit.register(self._at_exit)
 
     def add(self, run: Run) -> None:
@@ -56,27 +53,16 @@ class OpenRuns:
 
     def joined(self, run: str) -> Run | None:
         """What this process joined already."""
-        found = next((known for known in self.own if known.joined and known.id == run), None)
-        return found
-
-    def show_settings(self, project: Project, variables: dict[str, str]) -> None:
-        """What child processes must know to find a project that their own settings would not lead them to."""
-        self._settings[id(project)] = variables
-
-    def settings_of(self, project: Project) -> dict[str, str]:
-        return self._settings.get(id(project), {})
+        return next((known for known in self.own if known.joined and known.id == run), None)
 
     def _at_exit(self) -> None:
         """The process ends. Whether by an exception that nobody caught, the interpreter remembers."""
         error: BaseException | None = getattr(sys, "last_value", None)
-        from tracecraft.runs.sdk.run import _status_after
-        from tracecraft.runs.sdk.span import failed, told
-
         runs = self.own
         for run in reversed(runs):
-            run._end(_status_after(error), told(error) if failed(error) else "")
+            run._end(status_after(error), told(error) if failed(error) else "")
         for run in runs:
-            run._recorder.close(_AT_EXIT)
+            run._close(_AT_EXIT)
 
     def _handle_sigterm(self) -> None:
         """End runs properly on SIGTERM, unless the program does something of its own then."""
@@ -96,11 +82,9 @@ class OpenRuns:
         for run in reversed(runs):
             run._end("failed", "SIGTERM")
         for run in runs:
-            run._recorder.close(_BY_SIGNAL)
+            run._close(_BY_SIGNAL)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
 
 open_runs = OpenRuns()
-
-__all__ = ["open_runs", "surroundings"]

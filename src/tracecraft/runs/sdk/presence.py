@@ -21,8 +21,11 @@ class Presence:
     """Agents that are at work here. A store that is away costs them their heartbeats, and nothing else."""
 
     def __init__(self) -> None:
-        self._anew()
-        os.register_at_fork(after_in_child=self._anew)
+        self._lock = threading.RLock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._projects: list[Project] = []
+        os.register_at_fork(after_in_child=self._after_fork)
 
     def begin(self, project: Project) -> None:
         """An agent is at work: its heartbeat goes out now, and again whenever it is due, behind the caller's back."""
@@ -38,12 +41,12 @@ class Presence:
         with self._lock, suppress(ValueError):
             self._projects.remove(project)
 
-    def _anew(self) -> None:
+    def _after_fork(self) -> None:
         """A forked child has none of its parent's threads, and the parent keeps its agents' heartbeats."""
         self._lock = threading.RLock()
         self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._projects: list[Project] = []
+        self._thread = None
+        self._projects = []
 
     def _run(self) -> None:
         wake = self._wake

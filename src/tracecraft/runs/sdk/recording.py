@@ -17,7 +17,7 @@ from tracecraft.runs import log
 from tracecraft.runs.tokens import normalised
 
 if TYPE_CHECKING:
-    from tracecraft.runs.sdk.run import Run
+    from tracecraft.runs.sdk.running import Run
 
 _LONGEST_NAME = 500
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from tracecraft.errors import UsageError
 from tracecraft.records import new_id
 from tracecraft.runs import log
+from tracecraft.runs.meta import Status
 from tracecraft.runs.sdk.context import Place, here, leave, surroundings
 from tracecraft.runs.sdk.recording import Recording
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from tracecraft.runs.sdk.run import Run
+    from tracecraft.runs.sdk.running import Run
 
 SpanStatus = Literal["ok", "failed"]
 _LONGEST_ERROR = 2000
@@ -83,10 +84,7 @@ class Step(Recording):
         surroundings.leave(self)
         if self._tokens:
             leave(self._tokens.pop())
-        if failed(error):
-            self.end("failed", told(error))
-        else:
-            self.end()
+        self._end_by(error)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -95,6 +93,10 @@ class Step(Recording):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, trace)
+
+    def _end_by(self, error: BaseException | None) -> None:
+        """End it as what left its block says."""
+        self.end("failed", told(error)) if failed(error) else self.end()
 
     @property
     def _model(self) -> str:
@@ -114,9 +116,11 @@ def failed(error: BaseException | None) -> bool:
     return error is not None and not isinstance(error, GeneratorExit)
 
 
-def cancelled(error: BaseException | None) -> bool:
-    """Whether an exception means that somebody did not want it to go on."""
-    return isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
+def status_after(error: BaseException | None) -> Status:
+    """How a run ended that an exception, or none, has left."""
+    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+        return "cancelled"
+    return "failed" if failed(error) else "completed"
 
 
 def told(error: BaseException | None) -> str:

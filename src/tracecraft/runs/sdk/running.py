@@ -13,7 +13,6 @@ import msgspec
 from tracecraft import clock
 from tracecraft.currentrun import Within
 from tracecraft.errors import UsageError
-from tracecraft.runs import log
 from tracecraft.runs.meta import ENDED, RunMeta, Status
 from tracecraft.runs.recorder import Recorder
 from tracecraft.runs.recorder.notices import Notices
@@ -21,12 +20,11 @@ from tracecraft.runs.sdk.agent import RunAgent
 from tracecraft.runs.sdk.context import Place, here, leave, surroundings
 from tracecraft.runs.sdk.ending import open_runs
 from tracecraft.runs.sdk.recording import Recording
-from tracecraft.runs.sdk.span import Step, cancelled, failed, told
+from tracecraft.runs.sdk.setting import Setting
+from tracecraft.runs.sdk.span import Step, failed, status_after, told
 
 if TYPE_CHECKING:
     from typing import Self
-
-    from tracecraft.project import Project
 
 ENDING = 10.0
 """Seconds that the end of a run waits for the store, unless told otherwise."""
@@ -43,13 +41,15 @@ class Run(Recording):
     """
 
     def __init__(
-        self, project: Project, meta: RunMeta, recorder: Recorder, *, joined: bool = False, within: str = ""
+        self, setting: Setting, meta: RunMeta, recorder: Recorder, *, joined: bool = False, within: str = ""
     ) -> None:
         self.id = meta.run
         self.name = meta.name
-        self.project = project
+        self.project = setting.project
         self.joined = joined
+        self._setting = setting
         self._meta = meta
+        self._ending: RunMeta | None = None
         self._recorder = recorder
         self._outer_span = within
         self._pid = os.getpid()
@@ -81,7 +81,7 @@ class Run(Recording):
         """The variables by which a process that is started with them finds the run. While a run is open, os.environ
         has those of the run and step that were entered last."""
         named = {"TRACECRAFT_RUN": self.id, **({"TRACECRAFT_SPAN": span} if span else {})}
-        return {**open_runs.settings_of(self.project), **named}
+        return {**self._setting.variables, **named}
 
     def end(self, status: Status = "completed", error: str = "", *, timeout: float = ENDING) -> bool:
         """End the run, where there is no `with` block that does; `error` says why it failed. Doing it twice is fine.
@@ -92,7 +92,7 @@ class Run(Recording):
         if status not in ENDED:
             raise UsageError(f"a run ends as one of {', '.join(ENDED)}, not {status!r}", hint='run.end("failed")')
         self._end(status, error)
-        return self._recorder.close(timeout)
+        return self._close(timeout)
 
     def flush(self, timeout: float | None = ENDING) -> bool:
         """Wait until the store has everything that was recorded until now; False when the time is over first."""
@@ -106,7 +106,7 @@ class Run(Recording):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._left_last_block():
-            self.end(_status_after(error), told(error) if failed(error) else "")
+            self.end(status_after(error), told(error) if failed(error) else "")
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -115,9 +115,9 @@ class Run(Recording):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._left_last_block():
-            self._end(_status_after(error), told(error) if failed(error) else "")
+            self._end(status_after(error), told(error) if failed(error) else "")
             # A cancelled task may still wait; the store gets what is left in any case.
-            await asyncio.shield(asyncio.to_thread(self._recorder.close, ENDING))
+            await asyncio.shield(asyncio.to_thread(self._close, ENDING))
 
     def _left_last_block(self) -> bool:
         """The same run may be entered by several blocks, one within the other: it ends with the outermost."""
@@ -126,20 +126,21 @@ class Run(Recording):
         return not self._tokens
 
     def _end(self, status: Status, error: str) -> None:
-        """Record the end, and leave the rest to the recorder."""
-        if self._ended:
-            return
-        if self._pid != os.getpid():
-            # A forked child that leaves the block does not end the run that its parent is still in.
-            self._recorder.close(0.0)
+        """Say how the run ended; to be followed by `_close`."""
+        # A forked child that leaves the block does not end the run that its parent is still in.
+        if self._ended or self._pid != os.getpid():
             return
         self._ended = True
         for agent in reversed(self._agents):
             agent.end()
         surroundings.leave(self)
         open_runs.remove(self)
-        ending = msgspec.structs.replace(self._meta, status=status, ended_at=clock.now(), error=error)
-        self._recorder.close(0.0, meta=None if self.joined else ending)
+        if not self.joined:
+            self._ending = msgspec.structs.replace(self._meta, status=status, ended_at=clock.now(), error=error)
+
+    def _close(self, timeout: float) -> bool:
+        """Wait until the store has all of it."""
+        return self._recorder.close(timeout, meta=self._ending)
 
     def _enclosing_step(self) -> str:
         """The step of this run that the code is in; empty where it is in none, or in the span of an agent only."""
@@ -163,10 +164,3 @@ class Run(Recording):
         if name not in self._not_finite:
             self._not_finite.add(name)
             recording.note(f"{name} is {value}" + (f" at step {step:g}" if step is not None else ""))
-
-
-def _status_after(error: BaseException | None) -> Status:
-    """How a run ended whose block was left so."""
-    if cancelled(error):
-        return "cancelled"
-    return "failed" if failed(error) else "completed"
