@@ -14,8 +14,8 @@ def find_run(face: Face, given: str | None) -> str:
     """The id of the run that is meant. Raises Missing, and UsageError where none is named or it may be several."""
     from tracecraft.runs.finding import find
 
+    if given is None and face.project.run:
+        return face.project.run
     if given is None:
-        given = face.project.run
-    if not given:
         raise UsageError("no run is named and none is current here", hint="name one: tracecraft run list")
     return find(face.project, given)
