@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import tracecraft
 from benchmarks.runs.programs import workload
+from tracecraft import init, run
 from tracecraft.project import Project
 from tracecraft.runs.log import Metrics, Params
 from tracecraft.runs.reading import lines
@@ -14,19 +14,19 @@ from tracecraft.runs.rows import read_rows
 
 
 def log(folder: str, calls: Iterable[dict[str, float]]) -> None:
-    tracecraft.init(project=workload.PROJECT, store=Path(folder).as_uri(), agent="benchmark")
-    with tracecraft.run("logged") as run:
+    init(project=workload.PROJECT, store=Path(folder).as_uri(), agent="benchmark")
+    with run("logged") as logged:
         for step, values in enumerate(calls):
-            run.log_metrics(values, step=step)
+            logged.log_metrics(values, step=step)
 
 
 def seed(folder: str, runs: int) -> None:
-    tracecraft.init(project=workload.PROJECT, store=Path(folder).as_uri(), agent="benchmark")
+    init(project=workload.PROJECT, store=Path(folder).as_uri(), agent="benchmark")
     for number in range(runs):
-        with tracecraft.run(f"run-{number}") as run:
-            run.log_params(workload.params(number))
+        with run(f"run-{number}") as logged:
+            logged.log_params(workload.params(number))
             for step, values in enumerate(workload.steps(number)):
-                run.log_metrics(values, step=step)
+                logged.log_metrics(values, step=step)
 
 
 def table(folder: str) -> Iterator[float]:
