@@ -59,7 +59,7 @@ class Tracker:
         if whole.exceeded:
             raise BenchmarkError(f"{self.name}: {' '.join(arguments)} took longer than {_LIMIT:.0f} s")
         known = json.loads(told.read_text().splitlines()[-1])
-        return {**known, "whole_seconds": whole.seconds, "peak_kib": whole.peak_kib}
+        return {**known, "whole_seconds": whole.seconds, "peak_kib": whole.peak_kib, "exceeded": False}
 
 
 def main(folder: Path, size: Size) -> Path:
@@ -117,10 +117,10 @@ def _trackers(*, quick: bool) -> list[Tracker]:
     """Ours, then the others. A quick run makes do without those that are not installed."""
     ours = programs.ours(quick=quick).with_name("python")
     theirs = Path(os.environ.get("TRACECRAFT_BENCH_TRACKERS") or _INSTALLED)
-    found = [_tracker("tracecraft", "tracecraft-ai", ours, "with_ours")]
+    found = [_tracker("tracecraft {}", "tracecraft-ai", ours, "with_ours")]
     if theirs.is_file():
-        found.append(_tracker("MLflow, file store", "mlflow", theirs, "with_mlflow"))
-        found.append(_tracker("trackio", "trackio", theirs, "with_trackio"))
+        found.append(_tracker("MLflow {} (file store)", "mlflow", theirs, "with_mlflow"))
+        found.append(_tracker("trackio {}", "trackio", theirs, "with_trackio"))
     elif not quick:
         raise BenchmarkError(f"{theirs} is missing: run `make bench`")
     return found
@@ -129,4 +129,4 @@ def _trackers(*, quick: bool) -> list[Tracker]:
 def _tracker(name: str, package: str, python: Path, program: str) -> Tracker:
     command = [str(python), "-c", f"from importlib.metadata import version; print(version({package!r}))"]
     version = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
-    return Tracker(f"{name} {version}", python, program)
+    return Tracker(name.format(version), python, program)
