@@ -19,12 +19,12 @@ import msgspec
 from tracecraft.errors import UsageError, WrongState
 from tracecraft.records import Stored
 from tracecraft.sessions import registry, summing
-from tracecraft.sessions.exporting import save
 from tracecraft.sessions.harness import MAIN, Harness, Machine
 from tracecraft.sessions.lines import below
 from tracecraft.sessions.manifest import Manifest
 from tracecraft.sessions.reading import Stream
 from tracecraft.sessions.telling import tell
+from tracecraft.wholefile import save
 
 if TYPE_CHECKING:
     from tracecraft.project import Project

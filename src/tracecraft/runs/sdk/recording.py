@@ -41,11 +41,11 @@ class Recording(ABC):
         """
         numbers = {_name("metric", name): _number(name, value) for name, value in _items("metrics", values)}
         at_step = None if step is None else _number("step", step)
-        finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
-        for name in numbers.keys() - finite.keys():
-            self.run._tell_not_finite(self, name, numbers[name], at_step)
-        if finite:
-            self._log(log.Metrics(values=finite, step=at_step))
+        if not all(map(math.isfinite, numbers.values())):
+            for name in [name for name, value in numbers.items() if not math.isfinite(value)]:
+                self.run._tell_not_finite(self, name, numbers.pop(name), at_step)
+        if numbers:
+            self._log(log.Metrics(values=numbers, step=at_step))
 
     def log_metric(self, name: str, value: float, step: float | None = None) -> None:
         """One of them."""
