@@ -5,7 +5,6 @@ Arguments of a wrong kind raise UsageError. Values may be anything: what JSON ca
 
 from __future__ import annotations
 
-import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -37,15 +36,11 @@ class Recording(ABC):
     def log_metrics(self, values: Mapping[str, float], step: float | None = None) -> None:
         """Numbers that were measured together, at a `step` of the training or loop where one is given.
 
-        A number that is not finite is kept as a note, once for each name.
+        What is not finite is kept as NaN.
         """
         numbers = {_name("metric", name): _number(name, value) for name, value in _items("metrics", values)}
-        at_step = None if step is None else _number("step", step)
-        if not all(map(math.isfinite, numbers.values())):
-            for name in [name for name, value in numbers.items() if not math.isfinite(value)]:
-                self.run._tell_not_finite(self, name, numbers.pop(name), at_step)
         if numbers:
-            self._log(log.Metrics(values=numbers, step=at_step))
+            self._log(log.Metrics(values=numbers, step=None if step is None else _number("step", step)))
 
     def log_metric(self, name: str, value: float, step: float | None = None) -> None:
         """One of them."""

@@ -6,38 +6,16 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from tracecraft import clock, layout
-from tracecraft.errors import Conflict, Missing, Unreachable, UsageError, WrongState
-from tracecraft.project import Project
-from tracecraft.records import commit, read
-from tracecraft.runs.meta import Resumed, RunMeta
+from tracecraft.errors import UsageError
+from tracecraft.runs.beginning import checked_name, new_run_id, resumed
+from tracecraft.runs.meta import RunMeta
 from tracecraft.runs.recorder import Recorder
 from tracecraft.runs.recorder.capture import capture
 from tracecraft.runs.sdk.context import here, surroundings
 from tracecraft.runs.sdk.ending import open_runs
 from tracecraft.runs.sdk.running import Run
 from tracecraft.runs.sdk.setting import Setting
-
-_LONGEST_NAME = 200
-_LONGEST_SLUG = 40
-_ROUNDS = 20
-
-
-def new_run_id(name: str) -> str:
-    """An id for a run of this name: what of it a name may have, and eight random hexadecimal digits."""
-    slug = layout.valid_name(name.lower(), "run")[:_LONGEST_SLUG].strip("-._") or "run"
-    return f"{slug}-{layout.new_short_id()}"
-
-
-def checked_name(what: str, text: str) -> str:
-    """A name of a run or a group. Raises UsageError."""
-    if not isinstance(text, str) or not text.strip() or len(text) > _LONGEST_NAME or not text.isprintable():
-        raise UsageError(
-            f"not the name of a {what}: {str(text)[:80]!r}", hint=f"1 to {_LONGEST_NAME} characters on one line"
-        )
-    return text
 
 
 def start(
@@ -78,27 +56,6 @@ def _with_given(run: Run, tags: Sequence[str], params: Mapping[str, Any]) -> Run
     if params:
         run.log_params(params)
     return run
-
-
-def resumed(project: Project, run: str, writer: str) -> RunMeta:
-    """The record of a run that goes on, as it was written. Raises Missing, WrongState, StoreError."""
-    key = project.layout.run_meta(run)
-    for _ in range(_ROUNDS):
-        found = read(project.store, key, RunMeta)
-        if found is None:
-            raise Missing(f"no run {run}", hint="tracecraft run list", run=run)
-        before = found.record
-        if before.deleted_at:
-            raise WrongState(f"the run {run} was deleted", hint="begin a new one", run=run, state="deleted")
-        again = Resumed(at=clock.now(), writer=writer, host=os.uname().nodename)
-        record = msgspec.structs.replace(
-            before, status="running", ended_at="", error="", exit=None, resumed=[*before.resumed, again]
-        )
-        try:
-            return commit(project.store, key, record, found).record
-        except Conflict:
-            continue
-    raise Unreachable(f"{key} keeps changing", hint="try again")
 
 
 def current_run() -> Run | None:
