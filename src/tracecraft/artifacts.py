@@ -35,6 +35,8 @@ class Sum(Record, omit_defaults=False):
     size: int
     uploaded_by: str = ""
     uploaded_at: str = ""
+    run: str | msgspec.UnsetType = msgspec.UNSET
+    """The run that it was uploaded in."""
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -88,7 +90,14 @@ class Artifacts:
         meter = _Meter(path.stat().st_size, progress)
         key = self._project.layout.artifact(where, chosen)
         etag = self._project.store.upload(key, path, meter.take)
-        record = Sum(etag=etag, sha256=meter.sha256, size=meter.done, uploaded_by=agent, uploaded_at=clock.now())
+        record = Sum(
+            etag=etag,
+            sha256=meter.sha256,
+            size=meter.done,
+            uploaded_by=agent,
+            uploaded_at=clock.now(),
+            run=self._project.run or msgspec.UNSET,
+        )
         self._project.write_after(
             [
                 (self._project.layout.artifact_sum(where, chosen), encode(record)),

@@ -91,6 +91,7 @@ class Claiming:
             place=self._project.place,
             process=process,
             via=via,
+            run=self._project.run,
         )
 
     def claim(self, step: str, claimant: Claim, *, steal: bool, wait: float | None) -> Hold:
@@ -212,6 +213,7 @@ class Claiming:
             place=claimant.place,
             max_hold=claimant.max_hold,
             via=claimant.via or kept.via,
+            run=claimant.run or kept.run,
         )
 
     def _from_others(self, view: View, claimant: Claim, steal: bool) -> tuple[How, Claim]:

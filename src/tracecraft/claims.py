@@ -74,6 +74,8 @@ class Claim(Versioned):
     previous: str = ""
     """Whose hold this one ended, where it was taken rather than given up."""
     handoff: Handoff | None = None
+    run: str = ""
+    """The run that the hold is part of."""
     status_seen: str = ""
     """Etag of the last status.json of 0.2.x that is already part of this record."""
 

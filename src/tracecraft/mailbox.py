@@ -44,6 +44,8 @@ class Message(Record, omit_defaults=False):
     step: str | None = None
     reply_to: str | None = None
     ack: bool = False
+    run: str | msgspec.UnsetType = msgspec.UNSET
+    """The run that it was sent in."""
 
 
 class Reader(Versioned):
@@ -144,6 +146,7 @@ class Mailbox:
             step=layout.readable_step_id(step) if step else None,
             reply_to=layout.segment("message", reply_to) if reply_to else None,
             ack=ack,
+            run=self._project.run or msgspec.UNSET,
         )
         check_size(message)
         leaf = layout.now_leaf(sender, layout.new_short_id())

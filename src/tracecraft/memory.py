@@ -44,6 +44,7 @@ class Value(Versioned):
     set_by: str = ""
     set_at: str = ""
     deleted: bool = False
+    run: str = ""
 
 
 class PastValue(Record):
@@ -55,6 +56,7 @@ class PastValue(Record):
     set_at: str = ""
     deleted: bool = False
     version_id: str = ""
+    run: str = ""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -207,7 +209,8 @@ class Memory:
 
     def _new_value(self, value: Any, *, deleted: bool) -> Value:
         check_depth(value)
-        record = Value(value=value, set_by=self._project.agent, set_at=clock.now(), deleted=deleted)
+        project = self._project
+        record = Value(value=value, set_by=project.agent, set_at=clock.now(), deleted=deleted, run=project.run)
         check_size(record)
         return record
 
@@ -334,6 +337,7 @@ def _past(key: str, record: Value) -> PastValue:
         set_at=record.set_at,
         deleted=record.deleted,
         version_id=record.id,
+        run=record.run,
     )
 
 

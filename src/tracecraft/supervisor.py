@@ -176,6 +176,7 @@ def _environment(project: Project, hold: Hold) -> dict[str, str]:
         "TRACECRAFT_PROJECT": project.name,
         "TRACECRAFT_STEP": hold.step,
         "TRACECRAFT_FENCE": str(hold.fence),
+        **({"TRACECRAFT_RUN": project.run} if project.run else {}),
     }
 
 

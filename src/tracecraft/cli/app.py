@@ -41,6 +41,8 @@ COMMANDS: Modules = {
     "ack": ("messages", "ack"),
     "artifact": ("artifacts", "artifact"),
     "session": ("session", "session"),
+    "run": ("run", "run"),
+    "runs": ("runs", "runs"),
     "completion": ("completion", "completion"),
 }
 

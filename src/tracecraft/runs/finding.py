@@ -29,6 +29,13 @@ def find_all(project: Project, given: Sequence[str]) -> list[str]:
     return [text if exact[text] else meant(text, rows).run for text in given]
 
 
+def find_all_or_deleted(project: Project, given: Sequence[str]) -> list[str]:
+    """The same, but a whole id also names a run that was deleted."""
+    whole = {text for text in given if _stored(project, text) is not None}
+    others = iter(find_all(project, [text for text in given if text not in whole]))
+    return list(dict.fromkeys(text if text in whole else next(others) for text in given))
+
+
 def is_run(project: Project, run: str) -> bool:
     """Whether there is a run of exactly this id."""
     stored = _stored(project, run)

@@ -91,7 +91,10 @@ class Draft:
     def _swap(self) -> None:
         first = self.stored is None
         record = msgspec.structs.replace(
-            counted(self.manifest), agent_id=self._project.agent, last_uploaded_at=clock.now()
+            counted(self.manifest),
+            agent_id=self._project.agent,
+            last_uploaded_at=clock.now(),
+            run=self._project.run or self.manifest.run,
         )
         try:
             self.stored = commit(self._project.store, self._key, record, self.stored)

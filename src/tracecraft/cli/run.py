@@ -1,0 +1,21 @@
+"""run: experiments, tracked with what they were given, measured, used and did."""
+
+from __future__ import annotations
+
+import click
+
+from tracecraft.cli.lazy import LazyGroup, Modules
+
+COMMANDS: Modules = {
+    "list": ("run_list", "list_runs"),
+    "inspect": ("run_show", "inspect_run"),
+    "compare": ("run_compare", "compare"),
+    "metrics": ("run_compare", "metrics"),
+    "delete": ("run_upkeep", "delete"),
+    "reindex": ("run_upkeep", "reindex"),
+}
+
+
+@click.group(cls=LazyGroup, modules=COMMANDS)
+def run() -> None:
+    """Experiments, tracked with what they were given, measured, used and did."""
