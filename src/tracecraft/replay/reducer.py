@@ -6,14 +6,14 @@ tells also where an event cannot have followed the ones before it, because one o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from tracecraft.claims import TERMINAL
 from tracecraft.replay.ordering import messages_of
-from tracecraft.replay.state import Change, State, apply, empty, held_by, receipt
+from tracecraft.replay.state import Change, State, held_by, receipt
 
 if TYPE_CHECKING:
     from tracecraft.replay.facts import Fact
@@ -50,16 +50,6 @@ def fold(state: State, fact: Fact) -> Folded:
     folded = how(state, fact)
     joined = [] if fact.agent in state["agents"] or fact.type in _SILENT else [_agent(state, fact.agent)]
     return Folded([*joined, *folded.changes], folded.gaps)
-
-
-def fold_all(facts: Iterable[Fact]) -> tuple[State, Sequence[Gap]]:
-    """The state after all of them."""
-    state, gaps = empty(), list[Gap]()
-    for fact in facts:
-        folded = fold(state, fact)
-        apply(state, folded.changes)
-        gaps += folded.gaps
-    return state, gaps
 
 
 # Agents

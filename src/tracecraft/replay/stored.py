@@ -38,12 +38,10 @@ def differences(folded: State, stored: State) -> tuple[Sequence[Change], Sequenc
     for section, entries in stored.items():
         for name in sorted({*entries, *folded[section]}):
             there, known = entries.get(name), folded[section].get(name)
-            if _same(section, known, there):
-                continue
-            changes.append((section, name, there))
-            # Heartbeats are no events: an agent may be there that did nothing yet.
-            if section != "agents":
-                gaps.append(Gap(f"{_NOUNS[section]} {name}", _why(known, there)))
+            if known != there:
+                changes.append((section, name, there))
+                if not _untold(section, known, there):
+                    gaps.append(Gap(f"{_NOUNS[section]} {name}", _why(known, there)))
     return changes, gaps
 
 
@@ -57,11 +55,12 @@ _NOUNS = {
 }
 
 
-def _same(section: str, known: Any, there: Any) -> bool:
+def _untold(section: str, known: Any, there: Any) -> bool:
+    """Whether the difference is one that events never tell: heartbeats alone make an agent known, and the process that
+    keeps a claim itself renews it in silence."""
     if section == "claims" and known and there and there["alive"] == "self":
-        # The process that keeps a claim itself renews it without events.
-        return bool({**known, "rev": 0} == {**there, "rev": 0} and known["rev"] <= there["rev"])
-    return bool(known == there)
+        return bool({**known, "rev": 0} == {**there, "rev": 0} and known["rev"] < there["rev"])
+    return section == "agents"
 
 
 def _why(known: Any, there: Any) -> str:
