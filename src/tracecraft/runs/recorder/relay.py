@@ -1,4 +1,4 @@
-"""Sends for children that were forked after a bucket had been used: no thread of its client comes along, so they cannot.
+"""Sends for children that were forked after a bucket had been used: its client's threads do not come along.
 
 A child writes its spool as any process does, and leaves a mark beside it that names its parent. The parent sends from
 it as it grows. When the child is gone, what it left is sent as that of any dead process.
