@@ -18,7 +18,8 @@ _COUNTERS: dict[type[Line], str] = {Span: "spans", Note: "notes", Artifact: "art
 
 
 class Metric(msgspec.Struct, omit_defaults=True):
-    """A metric so far, of its finite values. `last` is the value with the latest `at`. `points` is every `stride`-th value, at most 16."""
+    """A metric so far, of its finite values. `last` is the one with the latest `at`; `points` is every `stride`-th one,
+    at most 16."""
 
     last: float
     at: float
