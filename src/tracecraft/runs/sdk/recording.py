@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ class Recording(ABC):
 
     def log_params(self, values: Mapping[str, Any]) -> None:
         """What the run was given. The last value of a name counts."""
-        self._log(log.Params(values={_name("param", name): value for name, value in _items("params", values)}))
+        self._log(params_line(values))
 
     def log_param(self, name: str, value: Any) -> None:
         """One of them."""
@@ -57,7 +57,7 @@ class Recording(ABC):
     def add_tags(self, *tags: str) -> None:
         """Tags by which the run is found: `run list --tag`."""
         if tags:
-            self._log(log.Tags(add=[_name("tag", tag) for tag in tags]))
+            self._log(tags_line(tags))
 
     def remove_tags(self, *tags: str) -> None:
         """Take tags back."""
@@ -134,6 +134,18 @@ class Recording(ABC):
         line.at = time.time()
         line.agent, line.span = self._whereabouts()
         self.run._recorder.log(line)
+
+
+def params_line(values: Mapping[str, Any]) -> log.Params:
+    """The line that says so. Raises UsageError."""
+    return log.Params(values={_name("param", name): value for name, value in _items("params", values)})
+
+
+def tags_line(tags: Sequence[str]) -> log.Tags:
+    """The same for tags."""
+    if isinstance(tags, str):
+        raise UsageError("tags are given as a list", hint=f'tags=["{tags}"]')
+    return log.Tags(add=[_name("tag", tag) for tag in tags])
 
 
 def _items(what: str, values: Mapping[str, Any]) -> Any:

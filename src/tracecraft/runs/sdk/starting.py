@@ -8,12 +8,14 @@ from typing import Any
 
 from tracecraft import clock, layout
 from tracecraft.errors import UsageError
+from tracecraft.runs import log
 from tracecraft.runs.beginning import checked_name, new_run_id, resumed
 from tracecraft.runs.meta import RunMeta
 from tracecraft.runs.recorder import Recorder
 from tracecraft.runs.recorder.capture import capture
 from tracecraft.runs.sdk.context import here, surroundings
 from tracecraft.runs.sdk.ending import open_runs
+from tracecraft.runs.sdk.recording import params_line, tags_line
 from tracecraft.runs.sdk.running import Run
 from tracecraft.runs.sdk.setting import Setting
 
@@ -28,6 +30,7 @@ def start(
     params: Mapping[str, Any],
 ) -> Run:
     """A new run. No request is made here. Raises UsageError."""
+    lines = _given(tags, params)
     meta = RunMeta(
         run=new_run_id(checked_name("run", name)),
         name=name,
@@ -37,24 +40,28 @@ def start(
         parent=_outer() if parent is None else layout.segment("run", parent) if parent else "",
         captured=capture(),
     )
-    return _with_given(Run(setting, meta, _recorder(setting, meta.run, meta)), tags, params)
+    return _begun(Run(setting, meta, _recorder(setting, meta.run, meta)), lines)
 
 
 def take_up(setting: Setting, given: str, *, tags: Sequence[str], params: Mapping[str, Any]) -> Run:
     """A run that was begun before goes on. Raises Missing, UsageError, WrongState for a deleted one, StoreError."""
     from tracecraft.runs.finding import find
 
+    lines = _given(tags, params)
     recorder = _recorder(setting, find(setting.project, given), None)
     meta = resumed(setting.project, recorder.run, recorder.writer)
-    return _with_given(Run(setting, meta, recorder), tags, params)
+    return _begun(Run(setting, meta, recorder), lines)
 
 
-def _with_given(run: Run, tags: Sequence[str], params: Mapping[str, Any]) -> Run:
-    if isinstance(tags, str):
-        raise UsageError("tags are given as a list", hint=f'tags=["{tags}"]')
-    run.add_tags(*tags)
-    if params:
-        run.log_params(params)
+def _given(tags: Sequence[str], params: Mapping[str, Any]) -> list[log.Known]:
+    """What a run is given at its start, as lines. Raises UsageError."""
+    lines: list[log.Known] = [tags_line(tags)] if tags else []
+    return [*lines, params_line(params)] if params else lines
+
+
+def _begun(run: Run, lines: Sequence[log.Known]) -> Run:
+    for line in lines:
+        run._log(line)
     return run
 
 
