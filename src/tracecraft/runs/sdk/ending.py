@@ -27,11 +27,13 @@ class OpenRuns:
     def __init__(self) -> None:
         self._runs: list[Run] = []
         self._handles_sigterm = False
+        self._heeds_in = 0
         atexit.register(self._at_exit)
 
     def add(self, run: Run) -> None:
         self._runs.append(run)
         self._handle_sigterm()
+        self._heed_multiprocessing()
 
     def remove(self, run: Run) -> None:
         with suppress(ValueError):
@@ -63,6 +65,14 @@ class OpenRuns:
             run._end(status_after(error), told(error) if failed(error) else "")
         for run in runs:
             run._close(_AT_EXIT)
+
+    def _heed_multiprocessing(self) -> None:
+        """Its processes, unless spawned, end without the interpreter's own farewell."""
+        process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+        if process is None or util is None or process.parent_process() is None or self._heeds_in == os.getpid():
+            return
+        self._heeds_in = os.getpid()
+        util.Finalize(None, self._at_exit, exitpriority=1)
 
     def _handle_sigterm(self) -> None:
         """End runs properly on SIGTERM, unless the program does something of its own then."""

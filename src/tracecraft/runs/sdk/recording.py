@@ -5,10 +5,9 @@ Arguments of a wrong kind raise UsageError. Values may be anything: what JSON ca
 
 from __future__ import annotations
 
-import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,15 +36,11 @@ class Recording(ABC):
     def log_metrics(self, values: Mapping[str, float], step: float | None = None) -> None:
         """Numbers that were measured together, at a `step` of the training or loop where one is given.
 
-        A number that is not finite is kept as a note, once for each name.
+        What is not finite is kept as NaN.
         """
         numbers = {_name("metric", name): _number(name, value) for name, value in _items("metrics", values)}
-        at_step = None if step is None else _number("step", step)
-        if not all(map(math.isfinite, numbers.values())):
-            for name in [name for name, value in numbers.items() if not math.isfinite(value)]:
-                self.run._tell_not_finite(self, name, numbers.pop(name), at_step)
         if numbers:
-            self._log(log.Metrics(values=numbers, step=at_step))
+            self._log(log.Metrics(values=numbers, step=None if step is None else _number("step", step)))
 
     def log_metric(self, name: str, value: float, step: float | None = None) -> None:
         """One of them."""
@@ -53,7 +48,7 @@ class Recording(ABC):
 
     def log_params(self, values: Mapping[str, Any]) -> None:
         """What the run was given. The last value of a name counts."""
-        self._log(log.Params(values={_name("param", name): value for name, value in _items("params", values)}))
+        self._log(params_line(values))
 
     def log_param(self, name: str, value: Any) -> None:
         """One of them."""
@@ -62,7 +57,7 @@ class Recording(ABC):
     def add_tags(self, *tags: str) -> None:
         """Tags by which the run is found: `run list --tag`."""
         if tags:
-            self._log(log.Tags(add=[_name("tag", tag) for tag in tags]))
+            self._log(tags_line(tags))
 
     def remove_tags(self, *tags: str) -> None:
         """Take tags back."""
@@ -139,6 +134,18 @@ class Recording(ABC):
         line.at = time.time()
         line.agent, line.span = self._whereabouts()
         self.run._recorder.log(line)
+
+
+def params_line(values: Mapping[str, Any]) -> log.Params:
+    """The line that says so. Raises UsageError."""
+    return log.Params(values={_name("param", name): value for name, value in _items("params", values)})
+
+
+def tags_line(tags: Sequence[str]) -> log.Tags:
+    """The same for tags."""
+    if isinstance(tags, str):
+        raise UsageError("tags are given as a list", hint=f'tags=["{tags}"]')
+    return log.Tags(add=[_name("tag", tag) for tag in tags])
 
 
 def _items(what: str, values: Mapping[str, Any]) -> Any:

@@ -57,7 +57,6 @@ class Run(Recording):
         self._tokens: list[Token[Place | None]] = []
         self._agents: list[RunAgent] = []
         self._notices = Notices()
-        self._not_finite: set[str] = set()
         open_runs.add(self)
         if not joined:
             surroundings.enter(self, self.environment())
@@ -159,8 +158,3 @@ class Run(Recording):
 
     def _tell(self, kind: str, text: str) -> None:
         self._notices.say(kind, text)
-
-    def _tell_not_finite(self, recording: Recording, name: str, value: float, step: float | None) -> None:
-        if name not in self._not_finite:
-            self._not_finite.add(name)
-            recording.note(f"{name} is {value}" + (f" at step {step:g}" if step is not None else ""))
