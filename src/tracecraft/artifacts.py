@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -35,6 +35,8 @@ class Sum(Record, omit_defaults=False):
     size: int
     uploaded_by: str = ""
     uploaded_at: str = ""
+    run: str | msgspec.UnsetType = msgspec.UNSET
+    """The run that it was uploaded in."""
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -88,11 +90,18 @@ class Artifacts:
         meter = _Meter(path.stat().st_size, progress)
         key = self._project.layout.artifact(where, chosen)
         etag = self._project.store.upload(key, path, meter.take)
-        record = Sum(etag=etag, sha256=meter.sha256, size=meter.done, uploaded_by=agent, uploaded_at=clock.now())
+        record = Sum(
+            etag=etag,
+            sha256=meter.sha256,
+            size=meter.done,
+            uploaded_by=agent,
+            uploaded_at=clock.now(),
+            run=self._project.run or msgspec.UNSET,
+        )
         self._project.write_after(
             [
                 (self._project.layout.artifact_sum(where, chosen), encode(record)),
-                self._project.events.item("artifact.upload", chosen, about=key, step=where, size=meter.done),
+                self._project.events.item("artifact.upload", chosen, about=key, step=where, **_told(record)),
                 *self._project.agents.beat_item(),
             ],
             done=f"{chosen} is uploaded",
@@ -152,6 +161,10 @@ class Artifacts:
             found = names.artifact_of(info.key)
             if found and found[1] != name and found[1].casefold() == name.casefold():
                 raise NameTaken(f"an artifact is already called {found[1]}", hint="choose another name with --name")
+
+
+def _told(record: Sum) -> dict[str, Any]:
+    return {"size": record.size, "sha256": record.sha256}
 
 
 def _target(name: str, to: Path | None) -> Path:

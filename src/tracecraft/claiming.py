@@ -15,6 +15,7 @@ from tracecraft.claims import (
     Handoff,
     Status,
     View,
+    alive_of,
     held_error,
     renewed,
     status_view,
@@ -90,6 +91,7 @@ class Claiming:
             place=self._project.place,
             process=process,
             via=via,
+            run=self._project.run,
         )
 
     def claim(self, step: str, claimant: Claim, *, steal: bool, wait: float | None) -> Hold:
@@ -135,7 +137,7 @@ class Claiming:
         """Write what follows a won claim and say what was won."""
         record = claim.record
         previous = record.previous if how in ("taken_over", "stolen") else ""
-        details = {"previous": previous} if previous else {}
+        details = {name: text for name, text in (("previous", previous), ("alive", alive_of(record))) if text}
         event = self._project.events.item(
             _EVENTS[how], step, about=claim.key, fence=record.fence, rev=record.rev, **details
         )
@@ -211,6 +213,7 @@ class Claiming:
             place=claimant.place,
             max_hold=claimant.max_hold,
             via=claimant.via or kept.via,
+            run=claimant.run or kept.run,
         )
 
     def _from_others(self, view: View, claimant: Claim, steal: bool) -> tuple[How, Claim]:

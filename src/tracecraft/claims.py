@@ -74,6 +74,8 @@ class Claim(Versioned):
     previous: str = ""
     """Whose hold this one ended, where it was taken rather than given up."""
     handoff: Handoff | None = None
+    run: str = ""
+    """The run that the hold is part of."""
     status_seen: str = ""
     """Etag of the last status.json of 0.2.x that is already part of this record."""
 
@@ -244,6 +246,11 @@ def given_up(view: View, note: str, by: str) -> Claim:
         handoff=view.handoff,
         status_seen=_seen(view),
     )
+
+
+def alive_of(record: Claim) -> str:
+    """What keeps a claim where it is not the agent's heartbeat, as events tell it."""
+    return record.alive if record.alive == "self" else ""
 
 
 def status_view(record: Claim) -> Status:

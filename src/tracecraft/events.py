@@ -28,6 +28,9 @@ class Event(Record):
     """Key of the object it changed."""
     fence: int = 0
     rev: int = 0
+    run: str = ""
+    """The run it was part of, and the span in it."""
+    span: str = ""
 
 
 class Events:
@@ -40,9 +43,18 @@ class Events:
         self, kind: str, subject: str, *, about: str, fence: int = 0, rev: int = 0, **details: Any
     ) -> tuple[str, bytes]:
         """A new event, ready to be written along with what it tells of."""
-        agent = self._project.agent
+        agent, within = self._project.agent, self._project.within()
         body = Event(
-            type=kind, agent=agent, subject=subject, at=clock.now(), about=about, fence=fence, rev=rev, extra=details
+            type=kind,
+            agent=agent,
+            subject=subject,
+            at=clock.now(),
+            about=about,
+            fence=fence,
+            rev=rev,
+            run=within.run,
+            span=within.span,
+            extra=details,
         )
         return self._project.layout.event(kind, agent, subject), encode(body)
 

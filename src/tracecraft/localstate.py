@@ -1,7 +1,8 @@
-"""What this machine remembers of a project between commands: the last heartbeat, what the store promises.
+"""What this machine remembers of a project between commands: the last heartbeat, what the store promises, which run
+an agent began.
 
-Only to save requests. It may be deleted at any time, failing to write it is not an error, and no claim is ever
-decided by it.
+It may be deleted at any time: that costs requests, and a run that was current is so no longer. Failing to write it is
+not an error, and no claim is ever decided by it.
 """
 
 from __future__ import annotations
@@ -52,10 +53,10 @@ def _folder_name(store_url: str, project: str) -> str:
     """A name that people recognise, told apart by a checksum."""
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{project}-{store_url}")[:80]
     whole = f"{store_url}\n{project}"
-    return f"{readable}-{_checksum(whole):016x}"
+    return f"{readable}-{checksum(whole):016x}"
 
 
-def _checksum(text: str) -> int:
+def checksum(text: str) -> int:
     """FNV-1a in 64 bits. Every command needs it, and to load zlib or hashlib for it would show in its memory."""
     value = 0xCBF29CE484222325
     for byte in text.encode(errors="replace"):

@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracecraft import clock, config
+from tracecraft import clock, config, currentrun
+from tracecraft.currentrun import Within
 from tracecraft.errors import BrokenRecord, StoreError, UnsafeStore, UsageError
 from tracecraft.layout import Layout
 from tracecraft.localstate import LocalState
@@ -45,6 +46,9 @@ class Project:
     `tracecraft.Project.open()` makes one from the settings in force. It may be used from several threads. Without an
     agent everything can be read and nothing written.
 
+    `within` says which run and span what it does now is part of; the SDK puts its own answer there. `inherited` is what
+    the process that started this one says of it.
+
     `notices` collects what the caller should hear of though the call succeeded, such as views that could not be
     written; `broken` the records that were skipped because they are not what they should be.
     """
@@ -60,6 +64,7 @@ class Project:
         local: LocalState | None = None,
         no_agent: str = "",
         settings_file: Path | None = None,
+        inherited: Within | None = None,
     ) -> None:
         self.store = store
         self.layout = Layout(project)
@@ -68,11 +73,14 @@ class Project:
         self.best_effort = best_effort
         self.local = local or LocalState(store.url, project)
         self.place = f"{os.uname().nodename}:{settings_file.parent if settings_file else Path.cwd()}"
+        self.settings_file = settings_file
         self.settings_from = str(settings_file or "flags and environment")
         self.broken: list[BrokenRecord] = []
         store.recall(self.local.read("store"))
         self._agent = agent
         self._no_agent = no_agent
+        self.inherited = inherited or Within()
+        self.within: Callable[[], Within] = self._within
         self.notices: list[str] = []
         self.on_notice: Callable[[str], None] = lambda _notice: None
 
@@ -103,6 +111,20 @@ class Project:
             local=LocalState(settings.address.url, settings.project),
             no_agent=settings.no_agent,
             settings_file=settings.file,
+            inherited=currentrun.inherited(environ),
+        )
+
+    def seen_by(self, agent: str) -> Project:
+        """The same project on the same store, seen by another agent."""
+        return Project(
+            self.store,
+            self.name,
+            agent,
+            ttl=self.ttl,
+            best_effort=self.best_effort,
+            local=self.local,
+            settings_file=self.settings_file,
+            inherited=self.inherited,
         )
 
     @property
@@ -118,6 +140,16 @@ class Project:
     @property
     def has_agent(self) -> bool:
         return bool(self._agent)
+
+    @property
+    def run(self) -> str:
+        """The id of the run that what this agent does is part of; empty where there is none."""
+        return self.within().run
+
+    def _within(self) -> Within:
+        if self.inherited.run or not self._agent:
+            return self.inherited
+        return Within(currentrun.remembered(self.local, self._agent, self.place))
 
     @cached_property
     def steps(self) -> Steps:

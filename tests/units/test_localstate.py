@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tracecraft.localstate import LocalState, _checksum
+from tracecraft.localstate import LocalState, checksum
 
 
 def test_there_and_back(home: Path) -> None:
@@ -75,7 +75,7 @@ def test_writers_and_readers_at_once_see_whole_files() -> None:
 
 def test_the_checksum_is_the_one_that_others_compute_too() -> None:
     """From the test vectors of the FNV reference."""
-    assert [_checksum(text) for text in ("", "a", "foobar")] == [
+    assert [checksum(text) for text in ("", "a", "foobar")] == [
         0xCBF29CE484222325,
         0xAF63DC4C8601EC8C,
         0x85944171F73967E8,

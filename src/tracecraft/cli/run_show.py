@@ -146,7 +146,7 @@ def _step(node: Node, margin: str, began: float, full: bool) -> Iterator[str]:
     who = " ".join(filter(None, (node.agent, node.model and f"({node.model})")))
     cells = (show_seconds(node.seconds), _MARKS.get(node.status, node.status), node.name + kind, who)
     yield f"{margin}{_since(node.started, began)}  {one_line('  '.join(filter(None, cells)))}"
-    inner = margin + "    "
+    inner = margin + " " * 10
     for name, values in (("in", node.inputs), ("out", node.outputs)):
         yield from (f"{inner}{name}: {_value(value, full, inner)}" for value in values)
     if node.error:

@@ -91,6 +91,8 @@ class Manifest(Versioned, omit_defaults=False):
     parts: list[Part] = msgspec.field(default_factory=list)
     generations: list[Generation] = msgspec.field(default_factory=list)
     deleted_at: str | None = None
+    run: str | msgspec.UnsetType = msgspec.UNSET
+    """The run that was current when it was mirrored last within one."""
 
     def generation(self, g: int) -> Generation | None:
         return next((known for known in self.generations if known.g == g), None)
