@@ -10,6 +10,7 @@ import msgspec
 from tracecraft import clock, layout
 from tracecraft.errors import BrokenRecord, NameTaken
 from tracecraft.records import Record, encode, read
+from tracecraft.store import put_many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +97,10 @@ class Agents:
             place=project.place,
             extra=before.extra if before else {},
         )
-        project.store.put(project.layout.agent(project.agent), encode(record))
+        key = project.layout.agent(project.agent)
+        told: dict[str, Any] = {"summary": summary} if summary else {}
+        event = project.events.item("agent.register", project.agent, about=key, **told)
+        put_many(project.store, [(key, encode(record)), event])
         self._remember(self._known(), record)
         return record
 

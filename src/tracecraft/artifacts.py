@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -101,7 +101,7 @@ class Artifacts:
         self._project.write_after(
             [
                 (self._project.layout.artifact_sum(where, chosen), encode(record)),
-                self._project.events.item("artifact.upload", chosen, about=key, step=where, size=meter.done),
+                self._project.events.item("artifact.upload", chosen, about=key, step=where, **_told(record)),
                 *self._project.agents.beat_item(),
             ],
             done=f"{chosen} is uploaded",
@@ -161,6 +161,10 @@ class Artifacts:
             found = names.artifact_of(info.key)
             if found and found[1] != name and found[1].casefold() == name.casefold():
                 raise NameTaken(f"an artifact is already called {found[1]}", hint="choose another name with --name")
+
+
+def _told(record: Sum) -> dict[str, Any]:
+    return {"size": record.size, "sha256": record.sha256}
 
 
 def _target(name: str, to: Path | None) -> Path:

@@ -15,6 +15,7 @@ from tracecraft.claims import (
     Handoff,
     Status,
     View,
+    alive_of,
     held_error,
     renewed,
     status_view,
@@ -136,7 +137,7 @@ class Claiming:
         """Write what follows a won claim and say what was won."""
         record = claim.record
         previous = record.previous if how in ("taken_over", "stolen") else ""
-        details = {"previous": previous} if previous else {}
+        details = {name: text for name, text in (("previous", previous), ("alive", alive_of(record))) if text}
         event = self._project.events.item(
             _EVENTS[how], step, about=claim.key, fence=record.fence, rev=record.rev, **details
         )

@@ -248,6 +248,11 @@ def given_up(view: View, note: str, by: str) -> Claim:
     )
 
 
+def alive_of(record: Claim) -> str:
+    """What keeps a claim where it is not the agent's heartbeat, as events tell it."""
+    return record.alive if record.alive == "self" else ""
+
+
 def status_view(record: Claim) -> Status:
     """`status.json` for a claim."""
     return Status(

@@ -7,15 +7,15 @@ goes on.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tracecraft import clock, folding, goneagents, oldmail
 from tracecraft.agents import STALE_AFTER
 from tracecraft.errors import UsageError
 from tracecraft.goneagents import GoneAgents
-from tracecraft.oldmail import OldMail
+from tracecraft.oldmail import OldMail, name_of
 from tracecraft.tally import Tally
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ Kind = Literal["events", "messages", "agents"]
 
 KINDS: tuple[Kind, ...] = ("events", "messages", "agents")
 DAY = 86400.0
+_NAMED = 1000
+"""Messages that one event names."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,21 @@ class Gc:
             goneagents.remove(project, gone)
         tallies |= _tallies(old, gone)
         if any(tally.objects for tally in tallies.values()):
-            counts = {kind: tally.objects for kind, tally in tallies.items()}
-            project.write_after([project.events.item("gc", project.name, about="", **counts)], done="all is collected")
+            project.write_after(list(self._told(tallies, old, gone)), done="all is collected")
         return tallies
+
+    def _told(
+        self, tallies: Mapping[Kind, Tally], old: OldMail | None, gone: GoneAgents | None
+    ) -> Iterator[tuple[str, bytes]]:
+        """The events of a collection: what was counted, then the names of what nobody can look up any more."""
+        project = self._project
+        counts = {kind: tally.objects for kind, tally in tallies.items()}
+        names: dict[str, Any] = {"gone": gone.tally.names} if gone and gone.records else {}
+        yield project.events.item("gc", project.name, about="", **counts, **names)
+        messages = [name_of(info) for info in old.messages] if old else []
+        for start in range(0, len(messages), _NAMED):
+            named = messages[start : start + _NAMED]
+            yield project.events.item("gc.messages", project.name, about="", messages=named)
 
     def _choose(self, limits: Limits, only: Collection[Kind], now: float) -> tuple[OldMail | None, GoneAgents | None]:
         """What may go of mail and agents. The two depend on each other: who is gone need not have read a broadcast."""

@@ -206,7 +206,15 @@ class Mailbox:
         store = self._project.store
         store.together([partial(store.delete, letter.key) for letter in own])
         items = (
-            [self._project.events.item("inbox.delete", self._project.agent, about=own[0].key, count=len(own))]
+            [
+                self._project.events.item(
+                    "inbox.delete",
+                    self._project.agent,
+                    about=own[0].key,
+                    count=len(own),
+                    messages=[letter.id for letter in own],
+                )
+            ]
             if own
             else []
         )
@@ -307,6 +315,7 @@ class Mailbox:
         """
         key = self._layout.reader(self._project.agent)
         names = {_leaf_name(info.key): info.modified for info in shown}
+        told = self._tell_read(key, list(names))
         for _ in range(_ROUNDS):
             before = _position_of(reader.record) if reader else begun
             at = max([before.at, *names.values()])
@@ -318,11 +327,19 @@ class Mailbox:
                 seen=[f"{modified:.6f} {name}" for name, modified in sorted(seen.items())],
                 extra=reader.record.extra if reader else {},
             )
+            move = partial(commit, self._project.store, key, record, reader)
             try:
-                return commit(self._project.store, key, record, reader)
+                return both(self._project.store, move, told)[0] if told else move()
             except Conflict:
-                reader = self._read_position()
+                told, reader = None, self._read_position()
         raise Unreachable("the read position keeps changing", hint="repeat the command")
+
+    def _tell_read(self, position: str, names: list[str]) -> Callable[[], None] | None:
+        """Writes the event of messages that were shown. That is true however the position gets past them, so the event
+        goes in the wave of the first try to move it."""
+        agent = self._project.agent
+        event = self._project.events.item("inbox.read", agent, about=position, messages=names)
+        return partial(self._project.write_after, [event], done=f"{len(names)} messages were read")
 
     # Receipts
 

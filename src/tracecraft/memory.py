@@ -11,7 +11,18 @@ import msgspec
 
 from tracecraft import clock, layout
 from tracecraft.errors import Conflict, Missing, Unreachable, UnsafeStore, UsageError, VersionMismatch
-from tracecraft.records import Record, Stored, Versioned, check_size, commit, encode, read, read_many, untracked
+from tracecraft.records import (
+    UNTRACKED,
+    Record,
+    Stored,
+    Versioned,
+    check_size,
+    commit,
+    encode,
+    read,
+    read_many,
+    untracked,
+)
 from tracecraft.store import Items, put_many
 
 if TYPE_CHECKING:
@@ -20,6 +31,8 @@ if TYPE_CHECKING:
 
 _ROUNDS = 1000
 _NEWEST = 50
+INLINE = 1024
+"""Bytes of a value, as JSON, that its event repeats; of a larger one the event names the version in the history."""
 DEEPEST = 100
 """Levels of nesting a value may have: every reader of the bucket must be able to parse it."""
 
@@ -265,9 +278,10 @@ class Memory:
         """The history entry, the event and the heartbeat that go with a version."""
         names = self._project.layout
         kind = "memory.delete" if record.deleted else "memory.set"
+        path, version = self.history_item(key, _past(key, record))
         return [
-            self.history_item(key, _past(key, record)),
-            self._project.events.item(kind, key, about=names.memory(key)),
+            (path, version),
+            self._project.events.item(kind, key, about=names.memory(key), **_told(record, path)),
             *self._project.agents.beat_item(),
         ]
 
@@ -325,6 +339,18 @@ def _past(key: str, record: Value) -> PastValue:
         version_id=record.id,
         run=record.run,
     )
+
+
+def _told(record: Value, version_path: str) -> dict[str, Any]:
+    """What the event of a version says of it, so that a replay needs no object but the event for small values."""
+    told: dict[str, Any] = {"version": record.id}
+    if record.ids and record.ids[-1] != UNTRACKED:
+        told["after"] = record.ids[-1]
+    if record.deleted:
+        return told
+    if len(msgspec.json.encode(record.value)) <= INLINE:
+        return {**told, "value": record.value}
+    return {**told, "history": version_path}
 
 
 def _is_recorded(present: Stored[Value], versions: Sequence[PastValue]) -> bool:

@@ -82,13 +82,13 @@ def choose(mail: Mail, before: float, about: Set[str]) -> OldMail:
             if info.modified < before and not unread_by:
                 old.messages.append(info)
                 continue
-            stay.add(_name(info))
+            stay.add(name_of(info))
             if info.modified < before:
                 old.tally.kept["unread"] += 1
                 old.tally.waiting_for += unread_by if box == BROADCAST else []
-    read = {_name(info) for info in old.messages} - stay
+    read = {name_of(info) for info in old.messages} - stay
     old.copies = _ended(mail.copies, read, stay, before)
-    told = stay | (mail.copies.keys() - {_name(info) for info in old.copies})
+    told = stay | (mail.copies.keys() - {name_of(info) for info in old.copies})
     old.acks = _ended(mail.acks, read, told, before)
     _count(old, len(mail.readers))
     return old
@@ -109,7 +109,7 @@ def _unread_by(mail: Mail, box: str, message: Info, about: Iterable[str]) -> lis
     """Who has still to be shown a message."""
     if box != BROADCAST:
         return [] if mail.has_read(box, message) else [box]
-    leaf = layout.parse_leaf(_name(message))
+    leaf = layout.parse_leaf(name_of(message))
     sender = leaf.agent if leaf else None
     return [agent for agent in about if agent != sender and not mail.has_read(agent, message)]
 
@@ -134,5 +134,6 @@ def _count(old: OldMail, readers: int) -> None:
     tally.waiting_for = sorted(set(tally.waiting_for))
 
 
-def _name(info: Info) -> str:
+def name_of(info: Info) -> str:
+    """The id of the message that an object is, or is about."""
     return info.key.rpartition("/")[2].removesuffix(".json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -81,10 +81,18 @@ def declare(project: Project, specs: Sequence[tuple[str, Spec]], *, replace: boo
     project.store.together([partial(_declare_one, project, step, spec, replace) for step, spec in fresh.items()])
     event = project.events.item
     project.write_after(
-        [event("step.add", step, about=project.layout.spec(step)) for step in fresh] + project.agents.beat_item(),
+        [event("step.add", step, about=project.layout.spec(step), **_told(spec)) for step, spec in fresh.items()]
+        + project.agents.beat_item(),
         done=f"{len(fresh)} steps declared",
     )
     return list(new.values())
+
+
+def _told(spec: Spec) -> dict[str, Any]:
+    """What the event of a declaration says of it; what is as it mostly is, is left out."""
+    told = {"title": spec.title, "needs": spec.needs, "tags": spec.tags}
+    priority = {"priority": spec.priority} if spec.priority != DEFAULT_PRIORITY else {}
+    return {name: value for name, value in told.items() if value} | priority
 
 
 def _declare_one(project: Project, step: str, spec: Spec, replace: bool) -> None:

@@ -182,7 +182,7 @@ class Steps:
                 require_holder(view, agent, fence)
             return finished(view, agent, outcome, handoff, forced=force)
 
-        return self._change(step, decide, kind=outcome, note=note, to=to)
+        return self._change(step, decide, kind=outcome, note=note, to=to, next_action=next_action)
 
     def release(self, step: str, *, note: str = "", fence: int | None = None) -> View:
         """Give a held step back: it is pending again. Doing it twice is fine. Raises Held, LostLease, WrongState."""
@@ -267,10 +267,11 @@ class Steps:
             if (claim := board.views[step].claim) is not None and claim.record.alive == "agent"
         ]
 
-    def _change(
-        self, step: str, decide: Callable[[View], Claim | None], *, kind: str, note: str = "", to: str | None = None
-    ) -> View:
-        """Read, decide, swap; once more if somebody was faster. `decide` gives None where nothing is to be done."""
+    def _change(self, step: str, decide: Callable[[View], Claim | None], *, kind: str, **details: str | None) -> View:
+        """Read, decide, swap; once more if somebody was faster. `decide` gives None where nothing is to be done.
+
+        `details` are what the event tells beside the change itself.
+        """
         for _ in range(_ROUNDS):
             view = self.view(step)
             try:
@@ -284,7 +285,7 @@ class Steps:
                 claim = commit(self._project.store, self._layout.claim(step), record, view.claim)
             except Conflict:
                 continue
-            self._follow(step, claim, kind, {"note": note, "to": to})
+            self._follow(step, claim, kind, details)
             return View(step, claim, None)
         raise Unreachable(f"{step} keeps changing", hint="repeat the command")
 

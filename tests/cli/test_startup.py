@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.sessions.mirrored import Growing
 from tests.support.world import World
 
 HEAVY = {
@@ -74,6 +75,14 @@ def test_on_a_cloud_store(cloud_world: World, command: str) -> None:
     assert not names & (HEAVY - {"obstore"})
     stores = {"tracecraft.store.azure", "tracecraft.store.gcs", "tracecraft.store.s3", "tracecraft.store.folder"}
     assert len(names & stores) == 1
+
+
+def test_a_flush_loads_nothing_that_only_large_parts_and_compaction_take(folder_world: World) -> None:
+    Growing.of(folder_world, "a").grow(3)
+    code, names = imported(folder_world, "session", "mirror", "--no-redact", "--yes")
+    assert code == 0
+    assert "tracecraft.sessions.mirror" in names
+    assert not names & (HEAVY | {"tempfile", "tracecraft.sessions.fetching"})
 
 
 def test_the_check_can_fail(folder_world: World) -> None:

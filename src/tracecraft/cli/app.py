@@ -20,6 +20,7 @@ COMMANDS: Modules = {
     "doctor": ("doctor", "doctor"),
     "agents": ("agents", "agents"),
     "log": ("log", "log"),
+    "replay": ("replay", "replay"),
     "gc": ("gc", "gc"),
     "demo": ("demo", "demo"),
     "claim": ("claims", "claim"),

@@ -53,11 +53,16 @@ class Face:
 
 
 def command(
-    name: str | None = None, *, tidies_up: bool = False, acts: bool = True, **settings: Any
+    name: str | None = None,
+    *,
+    tidies_up: bool = False,
+    acts: bool = True,
+    cls: type[click.Command] | None = None,
+    **settings: Any,
 ) -> Callable[[F], click.Command]:
     """Make a function a command. It gets a Face first, then its own arguments.
 
-    `acts` is False for commands that nobody in particular runs: they have no --agent to act as. `tidies_up` is for
+    `cls` is for one whose arguments are parsed in a way of their own; `acts` is False for commands that nobody in particular runs: they have no --agent to act as. `tidies_up` is for
     commands that leave something behind when Ctrl-C ends them at once: they get KeyboardInterrupt.
     """
 
@@ -78,7 +83,7 @@ def command(
 
         options = _SHARED + ([_AGENT] if acts else [])
         with_options = functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), call)
-        return click.command(name, cls=_Command, **settings)(with_options)
+        return click.command(name, cls=cls or Command, **settings)(with_options)
 
     return decorate
 
@@ -128,7 +133,7 @@ TIME = TimePoint()
 FOREVER = -1.0
 
 
-class _Command(click.Command):
+class Command(click.Command):
     """A command whose `--wait` may stand without its duration, so what follows it may be something else."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

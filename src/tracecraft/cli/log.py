@@ -12,6 +12,8 @@ from tracecraft.cli.output import as_json_list, indented, one_line, print_line, 
 from tracecraft.clock import iso
 from tracecraft.timeline import Entry, Filter
 
+_LONG = {"value", "version", "after", "history", "messages", "sha256", "next_action", "title", "needs", "tags"}
+
 
 @command(acts=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens, until interrupted.")
@@ -65,11 +67,16 @@ def _show_all(face: Face, batches: Iterable[list[Entry]]) -> None:
 
 def _line(entry: Entry) -> str:
     fence = f" (fence {entry.body.fence})" if entry.body and entry.body.fence else ""
-    details = "".join(f" {one_line(key)}={indented(value)}" for key, value in _details(entry).items())
+    details = "".join(f" {one_line(key)}={indented(value)}" for key, value in _in_short(entry).items())
     told = " ".join(
         one_line(part) for part in (show_time(entry.modified), entry.name.agent, entry.name.type, entry.subject)
     )
     return f"{told}{fence}{details}"
+
+
+def _in_short(entry: Entry) -> dict[str, Any]:
+    """The details that fit on a line; --json has all of them, and `replay` shows what they come to."""
+    return {key: value for key, value in _details(entry).items() if key not in _LONG}
 
 
 def _details(entry: Entry) -> dict[str, Any]:

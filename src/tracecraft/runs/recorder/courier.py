@@ -82,7 +82,7 @@ class Courier:
             self._leave()
             return
         ending = next((mark for mark in self._marks if mark.end), None)
-        self._sender.send(hurry=bool(self._marks), last=ending is not None)
+        self._sender.send(until=max((mark.line for mark in self._marks), default=0), last=ending is not None)
         if self._marks and self._file_courier.idle:
             if ending is not None:
                 self._sender.finish(ending.meta)

@@ -14,7 +14,6 @@ LONGEST_VALUE = 256 << 10
 LONGEST_LINE = 4 << 20
 _LONGEST_PARAM = 4 << 10
 _DEEPEST = 100
-_SMALLEST_INT, _LARGEST_INT = -(1 << 63), (1 << 64) - 1
 
 
 def encoded(line: Known) -> bytes:
@@ -67,7 +66,7 @@ def _plain(value: Any, depth: int) -> Any:
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, int):
-        return int(value) if _SMALLEST_INT <= value <= _LARGEST_INT else str(value)
+        return int(value)
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
     if depth >= _DEEPEST:

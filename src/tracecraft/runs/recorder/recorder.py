@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 import time
 import weakref
 from pathlib import Path
@@ -22,7 +23,6 @@ import msgspec
 from tracecraft.records import new_id
 from tracecraft.runs.log import Artifact, Known, Lost
 from tracecraft.runs.meta import RunMeta
-from tracecraft.runs.recorder import relay
 from tracecraft.runs.recorder.encoding import encoded
 from tracecraft.runs.recorder.notices import Notices
 from tracecraft.runs.recorder.scribe import Mark
@@ -36,6 +36,8 @@ CLOSING = 10.0
 """Seconds that closing waits for the store, unless told otherwise."""
 _STILL_AWAY = 2.0
 """The same for a store that was away before."""
+_RELAY = "tracecraft.runs.recorder.relay"
+"""Loaded only where a process forks that uses a bucket."""
 
 
 class Recorder:
@@ -49,6 +51,7 @@ class Recorder:
         self._via, self._agent = via, agent
         self._notices = Notices()
         self._forked = False
+        self._beginning = threading.RLock()
         self._writing = Writing(project, header, self._notices, forked=False)
         self._writing.introduce(via, agent)
         _open.add(self)
@@ -140,16 +143,20 @@ class Recorder:
         return courier.finished and not courier.left
 
     def _begin_in_child(self) -> None:
-        self._forked = False
-        header = msgspec.structs.replace(self._writing.header, writer=new_id(), meta=None)
-        self._writing = Writing(self._project, header, self._notices, forked=True)
-        self._writing.introduce(self._via, self._agent)
+        with self._beginning:
+            if not self._forked:
+                return
+            header = msgspec.structs.replace(self._writing.header, writer=new_id(), meta=None)
+            self._writing = Writing(self._project, header, self._notices, forked=True)
+            self._writing.introduce(self._via, self._agent)
+            self._forked = False
         if (util := sys.modules.get("multiprocessing.util")) is not None:
             # Its processes end without the interpreter's own farewell.
             util.Finalize(self, self.close, exitpriority=0)
 
     def _leave_to_parent(self) -> None:
         """Called in a forked child: what the parent has open is not touched."""
+        self._beginning = threading.RLock()
         self._forked = True
         self._writing.spool.abandon()
 
@@ -158,12 +165,17 @@ _open: weakref.WeakSet[Recorder] = weakref.WeakSet()
 
 
 def _in_parent() -> None:
-    for recorder in list(_open):
-        relay.watch(recorder._project)
+    projects = [recorder._project for recorder in list(_open)]
+    if any(project.store.remote for project in projects):
+        from tracecraft.runs.recorder import relay
+
+        for project in projects:
+            relay.watch(project)
 
 
 def _in_child() -> None:
-    relay.forget()
+    if (relay := sys.modules.get(_RELAY)) is not None:
+        relay.forget()
     for recorder in list(_open):
         recorder._leave_to_parent()
 
@@ -172,7 +184,8 @@ def _at_exit() -> None:
     """What was not closed is on disk, and sent if the store is quick; that the process ends does not end the run."""
     for recorder in list(_open):
         recorder.close(_STILL_AWAY)
-    relay.catch_up(_STILL_AWAY)
+    if (relay := sys.modules.get(_RELAY)) is not None:
+        relay.catch_up(_STILL_AWAY)
 
 
 os.register_at_fork(after_in_parent=_in_parent, after_in_child=_in_child)

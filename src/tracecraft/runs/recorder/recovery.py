@@ -90,6 +90,7 @@ def locked(path: Path) -> Iterator[int | None]:
     try:
         yield fd if _lock(fd, path) else None
     finally:
+        fcntl.flock(fd, fcntl.LOCK_UN)  # a child that was forked meanwhile has it open too
         os.close(fd)
 
 
@@ -119,7 +120,7 @@ class LeftWriter:
         writes into it. Raises as `go_on` does, but for RunDeleted."""
         if self._sender and self._files:
             with suppress(RunDeleted):
-                self._sender.send(hurry=True, last=True)
+                self._sender.send(last=True)
                 self._files.send()
                 self._sender.finish(self._spool.control.meta)
             self._files.remove()

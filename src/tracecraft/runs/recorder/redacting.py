@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +21,15 @@ class Redaction:
 
     def __init__(self, *, on: bool) -> None:
         self._on = on
+        self._engine: Redactor | None = None
 
     def lines(self, data: bytes) -> bytes:
         """Whole lines of JSON, as many as before."""
-        return b"".join(self._redactor.redact([data], Counter())) if self._on and data else data
+        if not self._on or not data:
+            return data
+        with _no_fork:
+            self._engine = self._engine or _load()
+            return b"".join(self._engine.redact([data], Counter()))
 
     def meta(self, meta: RunMeta) -> RunMeta:
         """A run's record: its command line, folder, error and whatever else is text."""
@@ -32,9 +37,15 @@ class Redaction:
             return meta
         return msgspec.json.decode(self.lines(msgspec.json.encode(meta) + b"\n"), type=RunMeta)
 
-    @cached_property
-    def _redactor(self) -> Redactor:
-        from tracecraft.sessions.redaction import Redactor as Engine
-        from tracecraft.sessions.redaction import known_secrets
 
-        return Engine(known_secrets(Path.home(), os.environ))
+def _load() -> Redactor:
+    from tracecraft.sessions.redaction import Redactor as Engine
+    from tracecraft.sessions.redaction import known_secrets
+
+    return Engine(known_secrets(Path.home(), os.environ))
+
+
+_no_fork = threading.Lock()
+"""Held while the engine works: a child forked then would wait for ever for what the engine and imports have locked."""
+
+os.register_at_fork(before=_no_fork.acquire, after_in_parent=_no_fork.release, after_in_child=_no_fork.release)

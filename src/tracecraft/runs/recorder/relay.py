@@ -1,4 +1,4 @@
-"""Sends for children that were forked after a bucket had been used: no thread of its client comes along, so they cannot.
+"""Sends for children that were forked after a bucket had been used: its client needs threads that do not come along.
 
 A child writes its spool as any process does, and leaves a mark beside it that names its parent. The parent sends from
 it as it grows. When the child is gone, what it left is sent as that of any dead process.
@@ -93,10 +93,9 @@ _relays: dict[Path, Relay] = {}
 
 def watch(project: Project) -> None:
     """Look after the children that this process forks from now on. A bucket is what they cannot use themselves."""
-    if project.store.remote:
-        folder = folder_of(project.local.folder)
-        if folder not in _relays:
-            _relays[folder] = Relay(project)
+    folder = folder_of(project.local.folder)
+    if folder not in _relays and project.store.remote:
+        _relays[folder] = Relay(project)
 
 
 def catch_up(timeout: float) -> None:

@@ -72,12 +72,12 @@ class Sender:
         self.acknowledged = covered
         self._entry.continue_from_store()
 
-    def send(self, *, hurry: bool = False, last: bool = False) -> None:
-        """Send what is due; with `hurry` everything that waits; with `last` so that no small fragments stay.
+    def send(self, *, until: int = 0, last: bool = False) -> None:
+        """Send what is due, and at once what waits up to line `until`; with `last` so that no small fragments stay.
 
         Raises StoreError, BrokenRecord and RunDeleted; then it may be called again.
         """
-        while hurry or clock.elapsed() >= self._cut_at or self._pending:
+        while self._pending or self.acknowledged < until or last or clock.elapsed() >= self._cut_at:
             if self._pending is None:
                 self._cut_next(last)
             if self._pending is None:

@@ -1,0 +1,9 @@
+"""stub"""
+
+from pathlib import Path
+
+from tracecraft.replay.story import Story
+
+
+def write_page(story: Story, path: Path) -> int:
+    return 0
