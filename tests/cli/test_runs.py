@@ -150,6 +150,24 @@ def test_inspect_as_json(world: World) -> None:
     assert whole["spans"][1]["outputs"] == [{"value": ["paper"] * 300}]
 
 
+def test_inspect_shows_the_end_of_what_a_command_wrote(world: World) -> None:
+    made = make_run(70)
+    [recorded] = made.logs.values()
+    for number in range(30):
+        stream = "stderr" if number % 2 else "stdout"
+        recorded.append(
+            log.Text(id=len(recorded) + 1, at=recorded[-1].at, stream=stream, text=f"line {number} {EVIL}\n")
+        )
+    put_run(world.open(), made)
+    shown = lines(world.run("a", "run", "inspect", made.meta.run).out)
+    start = shown.index("output, the last 20 of 30 lines")
+    assert [line[:10].rstrip() for line in shown[start + 1 : start + 3]] == ["  line 10", " !line 11"]
+    assert all(map(harmless, shown))
+    whole = world.run("a", "run", "inspect", made.meta.run, "--full", "--json").json["output"]
+    assert len(whole) == 30
+    assert whole[1] == {"stream": "stderr", "line": f"line 1 {EVIL}"}
+
+
 def test_inspect_says_what_is_missing(world: World) -> None:
     project = world.open()
     [info] = project.store.list(project.layout.run_logs("run-00000003"))
