@@ -60,7 +60,7 @@ class OpenRuns:
     def _at_exit(self) -> None:
         """The process ends. Whether by an exception that nobody caught, the interpreter remembers."""
         error: BaseException | None = getattr(sys, "last_value", None)
-        runs = self.own
+        runs = list(self._runs)
         for run in reversed(runs):
             run._end(status_after(error), told(error) if failed(error) else "")
         for run in runs:
@@ -88,7 +88,8 @@ class OpenRuns:
             self._handles_sigterm = False
 
     def _on_sigterm(self, number: int, _frame: FrameType | None) -> None:
-        runs = self.own
+        # Those of a process that forked this one go on; but what this one recorded of them must not be lost.
+        runs = list(self._runs)
         for run in reversed(runs):
             run._end("failed", "SIGTERM")
         for run in runs:
