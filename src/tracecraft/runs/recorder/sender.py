@@ -23,7 +23,7 @@ from tracecraft.runs.summary import Summing
 if TYPE_CHECKING:
     from tracecraft.project import Project
 
-CUT_EVERY = 0.5
+CUT_EVERY = 0.45
 """Seconds between two fragments, at least, unless a full one waits."""
 GATHERED = 64
 """Small fragments that become one."""
