@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks import (
     results,
+    table_recording,
     table_redaction,
     table_scale,
     table_sessions,
@@ -20,6 +21,7 @@ PARTS = {
     "waiters": table_waiters.section,
     "scale": table_scale.section,
     "sessions": table_sessions.section,
+    "runs": table_recording.section,
     "trackers": table_trackers.section,
     "redaction": table_redaction.section,
 }

@@ -69,6 +69,7 @@ def write_run(project: Project, run: str = RUN, **fields: Any) -> None:
     main.add(7.5, log.Note(text=HOSTILE))
     for step in range(5):
         main.add(8.0 + step, log.Metrics(values={"loss": 1 / (step + 1), "=evil": 1.0}, step=step))
+    main.add(19.0, log.Metrics(values={"loss": float("nan"), "accuracy": 0.5}))
     main.add(20.0, log.Span(name="never done", parent=RESEARCH), "researcher", OPEN)
     main.add(21.0, log.SpanEnd(), "researcher", RESEARCH)
     main.add(22.0, log.Usage(model="mystery", input=10, output=1))

@@ -65,10 +65,11 @@ def rows_of(data: bytes) -> list[dict[str, str]]:
 
 def test_csv_of_a_run_has_every_value_it_measured(project: Project) -> None:
     rows = rows_of(exported(project, "csv"))
-    losses = [(float(row["step"]), float(row["value"])) for row in rows if row["metric"] == "loss"]
-    assert losses == [(step, 1 / (step + 1)) for step in range(5)]
+    *losses, strange = [(row["step"], row["value"]) for row in rows if row["metric"] == "loss"]
+    assert [(float(step), float(value)) for step, value in losses] == [(step, 1 / (step + 1)) for step in range(5)]
+    assert strange == ("", "nan")
     assert {row["run"] for row in rows} == {RUN}
-    assert {row["metric"] for row in rows} == {"loss", "'=evil"}
+    assert {row["metric"] for row in rows} == {"loss", "accuracy", "'=evil"}
 
 
 def test_csv_of_runs_has_a_row_each_and_no_formula(project: Project) -> None:

@@ -62,8 +62,9 @@ def command(
 ) -> Callable[[F], click.Command]:
     """Make a function a command. It gets a Face first, then its own arguments.
 
-    `cls` is for one whose arguments are parsed in a way of their own; `acts` is False for commands that nobody in particular runs: they have no --agent to act as. `tidies_up` is for
-    commands that leave something behind when Ctrl-C ends them at once: they get KeyboardInterrupt.
+    `acts` is False for commands that nobody in particular runs: they have no --agent to act as. `tidies_up` is for
+    commands that leave something behind when Ctrl-C ends them at once: they get KeyboardInterrupt. `cls` is for one
+    whose arguments are parsed in a way of its own.
     """
 
     def decorate(function: F) -> click.Command:

@@ -136,7 +136,7 @@ def _document(row: Row) -> dict[str, Any]:
         "params": params_document(summary),
         "metrics": metrics_document(summary),
         "tokens": msgspec.structs.asdict(cost.tokens),
-        "cost": cost_document(cost, cost.source or ""),
+        "cost": cost_document(cost),
         "spans": summary.spans,
         "failed_spans": summary.failed,
     }

@@ -15,7 +15,7 @@ from tracecraft.clock import show_duration
 from tracecraft.runs.plotting import show_number
 
 if TYPE_CHECKING:
-    from tracecraft.runs.cost import Share
+    from tracecraft.runs.cost import Cost, Share
     from tracecraft.runs.summary import Summary
 
 _NARROWEST = 8
@@ -85,10 +85,14 @@ def show_cost(share: Share) -> str:
     return told + (" + unpriced" if share.unpriced else "")
 
 
-def cost_document(share: Share, source: str | None = None) -> dict[str, Any]:
-    """A cost for machines: null is not known, which is never the same as nothing."""
-    told = {"usd": share.dollars, "reported": share.reported, "computed": share.computed, "unpriced": share.unpriced}
-    return {**told, "source": source} if source is not None else told
+def share_document(share: Share) -> dict[str, Any]:
+    """A part of a cost for machines: null is not known, which is never the same as nothing."""
+    return {"usd": share.dollars, "reported": share.reported, "computed": share.computed, "unpriced": share.unpriced}
+
+
+def cost_document(cost: Cost) -> dict[str, Any]:
+    """What a whole run cost, and who says so."""
+    return {**share_document(cost), "source": cost.source}
 
 
 def params_document(summary: Summary) -> dict[str, Any]:

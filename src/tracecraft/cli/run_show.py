@@ -18,6 +18,7 @@ from tracecraft.cli.run_output import (
     is_utf8,
     metrics_document,
     params_document,
+    share_document,
     short,
     show_cost,
     show_seconds,
@@ -220,7 +221,7 @@ def _document(whole: Whole, cost: Cost, full: bool) -> dict[str, Any]:
         "metrics": metrics_document(summary),
         "agents": summary.agents,
         "tokens": msgspec.structs.asdict(cost.tokens),
-        "cost": cost_document(cost, cost.source or ""),
+        "cost": cost_document(cost),
         "cost_by_agent": _shares(cost.by_agent),
         "cost_by_model": _shares(cost.by_model),
         "artifacts": [msgspec.to_builtins(artifact) for artifact in whole.artifacts.values()],
@@ -236,7 +237,7 @@ def _document(whole: Whole, cost: Cost, full: bool) -> dict[str, Any]:
 
 def _shares(shares: Mapping[str, Share]) -> dict[str, Any]:
     return {
-        name: {"calls": share.calls, "tokens": msgspec.structs.asdict(share.tokens), "cost": cost_document(share)}
+        name: {"calls": share.calls, "tokens": msgspec.structs.asdict(share.tokens), "cost": share_document(share)}
         for name, share in shares.items()
     }
 

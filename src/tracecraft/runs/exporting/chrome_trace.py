@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -106,7 +107,8 @@ class _Process:
                     yield self._counter("cost", line.at, {"usd": self._dollars})
             case Metrics():
                 for name, value in line.values.items():
-                    yield self._counter(f"metric {name}", line.at, {"value": value})
+                    if isfinite(value):  # JSON has no other numbers
+                        yield self._counter(f"metric {name}", line.at, {"value": value})
             case Note():
                 yield self._instant("note", "", line.at, line.agent, {"text": line.text})
 

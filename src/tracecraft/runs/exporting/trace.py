@@ -111,6 +111,7 @@ class Trace:
         self.summary = Summary()
         self.extents: dict[str, Extent] = {}
         self.models: dict[str, str] = {}
+        """The model that each agent named first."""
         self._left: Counter[str] = Counter()
         self._counting: dict[tuple[str, str], tuple[float, str, int]] = {}
         for writer in self.log.writers:
@@ -156,6 +157,7 @@ class Trace:
                 self.extents.setdefault(line.span, Extent(line.agent, line.at, line.at)).take(line)
             if isinstance(line, Usage):
                 self._weigh(found, line)
+            if isinstance(line, Usage | Span) and line.model:
                 self.models.setdefault(line.agent, line.model)
         self.summary.merge(summing.summary)
 

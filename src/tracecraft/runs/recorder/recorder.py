@@ -3,7 +3,7 @@
 A line goes through three places, each emptied by a thread:
 
 - the queue, in memory: `log` puts the encoded line there and returns (`scribe.py`);
-- the spool, on disk: a tenth of a second later the scribe has numbered and written it (`spool.py`);
+- the spool, on disk: a twentieth of a second later the scribe has numbered and written it (`spool.py`);
 - the store: the courier sends what the spool has twice a second, again and again until the store has it (`sender.py`).
 """
 
@@ -24,7 +24,7 @@ from tracecraft.records import new_id
 from tracecraft.runs.log import Artifact, Known, Lost
 from tracecraft.runs.meta import RunMeta
 from tracecraft.runs.recorder.encoding import encoded
-from tracecraft.runs.recorder.notices import Notices
+from tracecraft.runs.recorder.notices import Notices, why
 from tracecraft.runs.recorder.scribe import Mark
 from tracecraft.runs.recorder.spool import Header
 from tracecraft.runs.recorder.writing import Writing
@@ -85,12 +85,15 @@ class Recorder:
 
     def log(self, line: Known) -> None:
         """Record a line, in microseconds. Never raises. The line gets its number later: `id` is not looked at."""
-        if self._forked:
-            self._begin_in_child()
-        if line.id:
-            line.id = 0
-        if not self._writing.scribe.put(encoded(line)):
-            self._notices.say("late", f"the run {self.run} has ended: what is logged into it now is not recorded")
+        try:
+            if self._forked:
+                self._begin_in_child()
+            if line.id:
+                line.id = 0
+            if not self._writing.scribe.put(encoded(line)):
+                self._notices.say("late", f"the run {self.run} has ended: what is logged into it now is not recorded")
+        except Exception as error:  # whatever it is, the work that is recorded is worth more
+            self._notices.say("line", f"a line of the run {self.run} could not be recorded: {why(error)}")
 
     def log_artifact(
         self, name: str, path: str | os.PathLike[str], *, at: float = 0.0, agent: str = "", span: str = ""
