@@ -167,6 +167,23 @@ def test_a_run_is_ended_by_hand_once(folder_world: World) -> None:
     assert (found.status, found.meta.error) == ("failed", "too slow")
 
 
+def test_the_project_carries_the_run_that_the_code_is_in(folder_world: World) -> None:
+    program = """
+        project = tracecraft.init()
+        project.memory.set("before", 1)
+        with tracecraft.run("x") as run:
+            with run.step("s"):
+                project.memory.set("within", 1)
+        project.memory.set("after", 1)
+    """
+    run(folder_world, program)
+    found = only_run(folder_world)
+    bodies = {body["subject"]: body for body in event_bodies(folder_world, ["memory.set"])}
+    assert (bodies["within"]["run"], bodies["within"]["span"]) == (found.meta.run, found.spans["s"].span)
+    assert "run" not in bodies["before"]
+    assert "run" not in bodies["after"]
+
+
 def test_nested_runs_and_where_the_code_is(folder_world: World) -> None:
     program = """
         with tracecraft.run("outer") as outer:
