@@ -43,6 +43,7 @@ def imported(world: World, *arguments: str, before: str = "") -> tuple[int, set[
 COMMANDS = [
     "claim design", "claim held", "complete mine", "release mine", "renew", "next", "memory set k v", "memory get k0",
     "memory list", "send b hello", "inbox", "inbox --new", "status", "step list", "step-status held", "log", "agents",
+    "run start x", "run log-metric m 1", "run log-usage --model m --input 1 --output 1", "run end",
 ]  # fmt: skip
 
 
@@ -52,6 +53,8 @@ def test_in_a_folder(folder_world: World, command: str) -> None:
     folder_world.open("b").memory.set("k0", {"a": [1]})
     folder_world.open("b").mailbox.send("a", "hello")
     folder_world.open("a").steps.claim("mine")
+    if command.startswith("run ") and command != "run start x":
+        folder_world.run("a", "run", "start", "x")
     code, names = imported(folder_world, *command.split())
     assert code in (0, 3, 4)
     assert not names & HEAVY
