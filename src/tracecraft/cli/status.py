@@ -22,9 +22,7 @@ _ORDER: tuple[State, ...] = ("in_progress", "blocked", "needs_review", "pending"
 @command()
 @click.option("--watch", is_flag=True, help="Show it again whenever something changes, until interrupted.")
 @click.option("--interval", type=DURATION, default="2", show_default=True, help="Seconds between looks with --watch.")
-@click.option(
-    "--at", type=TIME, metavar="TIME", help="As it was then: 2026-05-01T12:00, or 2h ago as 2h."
-)
+@click.option("--at", type=TIME, metavar="TIME", help="As it was then: 2026-05-01T12:00, or 2h ago as 2h.")
 def status(face: Face, watch: bool, interval: float, at: float | None) -> None:
     """Show agents, steps and unread mail.
 
