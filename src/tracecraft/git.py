@@ -17,6 +17,32 @@ class Worktree(NamedTuple):
     """The origin's URL without credentials, or empty."""
 
 
+class Checkout(NamedTuple):
+    """What is checked out where."""
+
+    commit: str
+    branch: str
+    """Empty where no branch is checked out."""
+    dirty: bool
+    """Whether files that git tracks differ from the commit."""
+    origin: str
+
+
+def checkout(folder: Path) -> Checkout | None:
+    """What is checked out in the working tree that `folder` is in."""
+    lines = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no").splitlines()
+    if not lines:
+        return None
+    told = dict(line.removeprefix("# branch.").split(" ", 1) for line in lines if line.startswith("# branch."))
+    commit, branch = told.get("oid", ""), told.get("head", "")
+    return Checkout(
+        "" if commit == "(initial)" else commit,
+        "" if branch == "(detached)" else branch,
+        any(not line.startswith("#") for line in lines),
+        _origin(folder),
+    )
+
+
 def worktree(folder: Path) -> Worktree | None:
     """The working tree that `folder` is in."""
     out = _git(folder, "rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir")
@@ -25,9 +51,7 @@ def worktree(folder: Path) -> Worktree | None:
         return None
     common = Path(lines[1])
     main = common.parent if common.name == ".git" else common
-    return Worktree(
-        Path(lines[0]), main, _without_credentials(_git(folder, "config", "--get", "remote.origin.url").strip())
-    )
+    return Worktree(Path(lines[0]), main, _origin(folder))
 
 
 def changed_files(folder: Path) -> list[str]:
@@ -40,6 +64,10 @@ def changed_files(folder: Path) -> list[str]:
 def ignores(folder: Path, name: str) -> bool:
     """Whether git leaves a file out by its ignore rules."""
     return bool(_git(folder, "check-ignore", name))
+
+
+def _origin(folder: Path) -> str:
+    return _without_credentials(_git(folder, "config", "--get", "remote.origin.url").strip())
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 WORTHWHILE = 128
 """Fewer objects than this are read in a wave or two, which costs no more than opening the cache."""
+LARGE = 1 << 20
+"""Bytes that are worth it, however few objects they are."""
 
 _SLICE = 1000
 """Objects that are read and kept at a time, so that many who begin together share the work."""
@@ -45,7 +47,7 @@ class ObjectCache:
 
     def get_many(self, store: Store, listed: Sequence[Info]) -> dict[str, Object]:
         """The objects of a listing that still exist, read where they are not known."""
-        if len(listed) < WORTHWHILE:
+        if len(listed) < WORTHWHILE and sum(info.size for info in listed) < LARGE:
             return get_many(store, (info.key for info in listed))
         found: dict[str, Object] = {}
         for start in range(0, len(listed), _SLICE):

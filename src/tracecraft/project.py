@@ -73,6 +73,7 @@ class Project:
         self.best_effort = best_effort
         self.local = local or LocalState(store.url, project)
         self.place = f"{os.uname().nodename}:{settings_file.parent if settings_file else Path.cwd()}"
+        self.settings_file = settings_file
         self.settings_from = str(settings_file or "flags and environment")
         self.broken: list[BrokenRecord] = []
         store.recall(self.local.read("store"))
@@ -111,6 +112,19 @@ class Project:
             no_agent=settings.no_agent,
             settings_file=settings.file,
             inherited=currentrun.inherited(environ),
+        )
+
+    def seen_by(self, agent: str) -> Project:
+        """The same project on the same store, seen by another agent."""
+        return Project(
+            self.store,
+            self.name,
+            agent,
+            ttl=self.ttl,
+            best_effort=self.best_effort,
+            local=self.local,
+            settings_file=self.settings_file,
+            inherited=self.inherited,
         )
 
     @property

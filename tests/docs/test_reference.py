@@ -16,7 +16,7 @@ import pytest
 
 import tracecraft
 from tests.docs.pages import PAGES, ROOT, blocks, name, section
-from tracecraft import errors, sessions
+from tracecraft import errors, runs, sessions
 from tracecraft.cli.app import tracecraft as command_line
 from tracecraft.errors import TracecraftError
 from tracecraft.records import Record
@@ -42,6 +42,9 @@ DESCRIBED_IN = {
     "Origin": "Sessions",
     "Part": "Sessions",
     "Event": "Events",
+    "RunMeta": "Runs",
+    "Captured": "Runs",
+    "Resumed": "Runs",
 }
 """Sections of bucket-layout.md that tell the fields of a record."""
 
@@ -137,7 +140,7 @@ def _kinds(base: type[TracecraftError]) -> Iterator[type[TracecraftError]]:
 
 
 def _import_everything() -> None:
-    for package in (tracecraft, sessions):
+    for package in (tracecraft, sessions, runs):
         for module in iter_modules(package.__path__):
             if module.name not in ("__main__", "cli"):
                 import_module(f"{package.__name__}.{module.name}")

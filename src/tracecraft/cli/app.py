@@ -95,8 +95,9 @@ def run(arguments: Sequence[str]) -> int:
         return result if isinstance(result, int) else 0
     print_error(failure, as_json=as_json)
     # The codes of `exec` below 100 are its command's.
-    named = next((argument for argument in arguments if not argument.startswith("-")), "")
-    return failure.exit_code + (100 if named == "exec" else 0)
+    words = [argument for argument in arguments if not argument.startswith("-")]
+    is_exec = words[:1] == ["exec"] or (words[:1] in (["run"], ["runs"]) and words[1:2] == ["exec"])
+    return failure.exit_code + (100 if is_exec else 0)
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

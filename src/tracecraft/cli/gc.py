@@ -14,6 +14,8 @@ from tracecraft.gc import DAY, KINDS, Kind, Limits
 from tracecraft.tally import Tally
 
 _DEFAULTS = Limits()
+FILES = "files"
+"""What runs kept and no run uses any more; the others are kinds of `tracecraft.gc`."""
 
 
 def _days(seconds: float) -> str:
@@ -34,18 +36,20 @@ def _days(seconds: float) -> str:
     "--agents-gone-for", type=DURATION, metavar="D", default=_days(_DEFAULTS.agents), show_default=True,
     help="Remove records of agents silent for this long that hold no step and have no unread mail.",
 )  # fmt: skip
-@click.option("--only", type=click.Choice(KINDS), multiple=True, help="Only these; may be repeated. All without it.")
+@click.option(
+    "--only", type=click.Choice([*KINDS, FILES]), multiple=True, help="Only these; may be repeated. All without it."
+)
 def gc(
     face: Face,
     apply_: bool,
     events_older_than: float,
     messages_older_than: float,
     agents_gone_for: float,
-    only: Sequence[Kind],
+    only: Sequence[str],
 ) -> None:
-    """Keep the store small: fold old events, remove mail that was read and agents that are gone.
+    """Keep the store small: fold old events, remove mail that was read, agents that are gone, and files of no run.
 
-    Nothing is changed without --apply. Unread mail and agents that hold a step always stay.
+    Nothing is changed without --apply. Unread mail, agents that hold a step and files that a run uses always stay.
 
     \b
     Example:
@@ -54,11 +58,21 @@ def gc(
     collection = face.project.gc
     act = collection.collect if apply_ else collection.survey
     limits = Limits(events_older_than, messages_older_than, agents_gone_for)
-    tallies = act(limits, only=only or KINDS)
+    kinds: list[Kind] = [kind for kind in KINDS if not only or kind in only]
+    tallies: dict[str, Tally] = {str(kind): tally for kind, tally in act(limits, only=kinds).items()}
+    if not only or FILES in only:
+        tallies[FILES] = _files(face, apply_)
     face.show({"applied": apply_, "collected": {k: _document(t) for k, t in tallies.items()}}, _text(tallies, apply_))
 
 
-def _text(tallies: Mapping[Kind, Tally], applied: bool) -> str:
+def _files(face: Face, apply_: bool) -> Tally:
+    from tracecraft.runs import blobs
+
+    unused = blobs.survey(face.project)
+    return blobs.tally_of(unused, blobs.collect(face.project, unused) if apply_ else unused.files.values())
+
+
+def _text(tallies: Mapping[str, Tally], applied: bool) -> str:
     lines = [_line(kind, tally) for kind, tally in tallies.items() if tally.objects]
     if not lines:
         lines.append("nothing to collect")
@@ -67,7 +81,7 @@ def _text(tallies: Mapping[Kind, Tally], applied: bool) -> str:
     return "\n".join([*lines, *(line for kind, tally in tallies.items() for line in _stays(kind, tally))])
 
 
-def _line(kind: Kind, tally: Tally) -> str:
+def _line(kind: str, tally: Tally) -> str:
     counts = ", ".join(f"{number} {what}" for what, number in tally.counts.items())
     names = f" ({one_line(', '.join(tally.names))})" if tally.names else ""
     return (
@@ -76,7 +90,7 @@ def _line(kind: Kind, tally: Tally) -> str:
     )
 
 
-def _stays(kind: Kind, tally: Tally) -> list[str]:
+def _stays(kind: str, tally: Tally) -> list[str]:
     """What stays though it is old, and who could change that."""
     lines = [f"{kind} that stay: {number} ({why})" for why, number in tally.kept.items()]
     if tally.waiting_for:

@@ -66,7 +66,7 @@ def list_runs(
 
     \b
     Example:
-      tracecraft run list --status completed --metric 'quality_score>0.9' --sort cost
+      tracecraft run list --status completed --tag nightly --sort metric:quality_score
     """
     from tracecraft.runs.compacting import compact_if_many
     from tracecraft.runs.rows import read_rows
@@ -79,7 +79,7 @@ def list_runs(
     chosen = select(listing.rows, wanted, order, reverse=reverse)
     shown = chosen[: limit or None]
     first = [*(metric.name for metric in metrics), *([sort[7:]] if sort.startswith("metric:") else [])]
-    text = fitted((_row(row, first) for row in shown), heads=_HEADS) or "no runs"
+    text = fitted((_row(row, first) for row in shown), heads=_HEADS, whole=5) or "no runs"
     more = f"\n{len(chosen) - len(shown)} more: --limit 0" if len(chosen) > len(shown) else ""
     face.show({"runs": [_document(row) for row in shown], "total": len(chosen)}, text + more)
     compact_if_many(face.project, listing.uncollected)
@@ -93,7 +93,7 @@ def _row(row: Row, first: Sequence[str]) -> tuple[object, ...]:
     return (
         row.run,
         row.status,
-        "-" if began is None else show_time(began),
+        "-" if began is None else show_time(began)[:16],
         show_seconds(duration_of(row)),
         show_cost(cost_of(row.summary)) or "-",
         _metrics(row, first) or "-",
@@ -134,7 +134,7 @@ def _document(row: Row) -> dict[str, Any]:
         "params": params_document(summary),
         "metrics": metrics_document(summary),
         "tokens": msgspec.structs.asdict(cost.tokens),
-        "cost": cost_document(cost, cost.source or ""),
+        "cost": cost_document(cost),
         "spans": summary.spans,
         "failed_spans": summary.failed,
     }

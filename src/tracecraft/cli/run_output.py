@@ -15,7 +15,7 @@ from tracecraft.clock import show_duration
 from tracecraft.runs.plotting import show_number
 
 if TYPE_CHECKING:
-    from tracecraft.runs.cost import Share
+    from tracecraft.runs.cost import Cost, Share
     from tracecraft.runs.summary import Summary
 
 _NARROWEST = 8
@@ -34,20 +34,26 @@ def is_utf8() -> bool:
 
 
 def fitted(rows: Iterable[Sequence[object]], *, heads: Sequence[str], whole: int = 1) -> str:
-    """A table whose columns are cut to the terminal, the widest first; the first `whole` ones never are."""
-    lines = [[one_line(cell) for cell in row] for row in rows]
-    width = terminal_width()
-    if width is not None and lines:
-        widths = [max(len(line[column]) for line in [list(heads), *lines]) for column in range(len(heads))]
-        _narrow(widths, width - 2 * (len(heads) - 1), whole)
-        lines = [[short(cell, at_most) for cell, at_most in zip(line, widths, strict=True)] for line in lines]
-    return table(lines, heads=heads)
+    """A table as wide as the terminal at most. The first `whole` columns are never cut; what does not fit at all is
+    left out, the last column first."""
+    lines = [list(heads), *([one_line(cell) for cell in row] for row in rows)]
+    room = terminal_width()
+    if room is not None:
+        widths = _narrowed([max(map(len, column)) for column in zip(*lines, strict=True)], room, whole)
+        lines = [[short(cell, at_most) for cell, at_most in zip(line, widths, strict=False)] for line in lines]
+    return table(lines[1:], heads=lines[0])
 
 
-def _narrow(widths: list[int], room: int, whole: int) -> None:
-    while sum(widths) > room and len(widths) > whole and max(widths[whole:]) > _NARROWEST:
-        widest = max(range(whole, len(widths)), key=widths.__getitem__)
+def _narrowed(widths: list[int], room: int, whole: int) -> list[int]:
+    """The widths of the columns that stay."""
+    least = [width if place < whole else min(width, _NARROWEST) for place, width in enumerate(widths)]
+    while len(least) > 1 and sum(least) + 2 * (len(least) - 1) > room:
+        least.pop()
+    widths = widths[: len(least)]
+    while sum(widths) + 2 * (len(widths) - 1) > room and widths != least:
+        widest = max(range(len(widths)), key=lambda place: widths[place] - least[place])
         widths[widest] -= 1
+    return widths
 
 
 def short(text: str, at_most: int) -> str:
@@ -79,10 +85,14 @@ def show_cost(share: Share) -> str:
     return told + (" + unpriced" if share.unpriced else "")
 
 
-def cost_document(share: Share, source: str | None = None) -> dict[str, Any]:
-    """A cost for machines: null is not known, which is never the same as nothing."""
-    told = {"usd": share.dollars, "reported": share.reported, "computed": share.computed, "unpriced": share.unpriced}
-    return {**told, "source": source} if source is not None else told
+def share_document(share: Share) -> dict[str, Any]:
+    """A part of a cost for machines: null is not known, which is never the same as nothing."""
+    return {"usd": share.dollars, "reported": share.reported, "computed": share.computed, "unpriced": share.unpriced}
+
+
+def cost_document(cost: Cost) -> dict[str, Any]:
+    """What a whole run cost, and who says so."""
+    return {**share_document(cost), "source": cost.source}
 
 
 def params_document(summary: Summary) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from tracecraft.cli.run_output import (
     is_utf8,
     metrics_document,
     params_document,
+    share_document,
     short,
     show_cost,
     show_seconds,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tracecraft.runs.spans import Node, Value
 
 _SHORT, _WIDTH = 400, 120
+_LINES = 20
 _MARKS = {"ok": "ok", "failed": "FAILED", "running": "running", "unfinished": "unfinished"}
 
 
@@ -84,7 +86,9 @@ def _told(whole: Whole, cost: Cost, full: bool) -> Iterator[str]:
             heads=("FILE", "SIZE", "SHA256"),
         )
     yield from _spent(cost)
-    yield from _timeline(whole, full)
+    timeline = list(_timeline(whole, full))
+    yield from ["timeline", *timeline] if timeline else []
+    yield from _output(whole, full)
 
 
 def _head(whole: Whole, cost: Cost) -> Iterator[str]:
@@ -130,8 +134,6 @@ def _spent(cost: Cost) -> Iterator[str]:
 
 def _timeline(whole: Whole, full: bool) -> Iterator[str]:
     tree, began = whole.tree, whole.view.summary.first
-    if tree.roots or tree.loose:
-        yield "timeline"
     for line in tree.loose:
         if isinstance(line, Note):
             yield f"  {_since(line.at, began)}  note: {_text(line.text, full, '    ')}"
@@ -141,12 +143,25 @@ def _timeline(whole: Whole, full: bool) -> Iterator[str]:
         yield f"  {tree.left_out} further spans: tracecraft run export {one_line(whole.view.meta.run)} --format jsonl"
 
 
+def _output(whole: Whole, full: bool) -> Iterator[str]:
+    """The end of what a command wrote; what it wrote to standard error is marked."""
+    lines = whole.output.lines()
+    shown = lines if full else lines[-_LINES:]
+    before = f", the last {len(shown)} of {len(lines)} lines" if len(shown) < len(lines) else ""
+    more = ", more is in the log" if whole.output.left_out else ""
+    if shown:
+        yield f"output{before}{more}"
+    for stream, line in shown:
+        mark = "!" if stream == "stderr" else " "
+        yield f" {mark}{one_line(line) if full else _cut(line)}"
+
+
 def _step(node: Node, margin: str, began: float, full: bool) -> Iterator[str]:
     kind = f" [{node.kind}]" if node.kind != "step" else ""
     who = " ".join(filter(None, (node.agent, node.model and f"({node.model})")))
     cells = (show_seconds(node.seconds), _MARKS.get(node.status, node.status), node.name + kind, who)
     yield f"{margin}{_since(node.started, began)}  {one_line('  '.join(filter(None, cells)))}"
-    inner = margin + "    "
+    inner = margin + " " * 10
     for name, values in (("in", node.inputs), ("out", node.outputs)):
         yield from (f"{inner}{name}: {_value(value, full, inner)}" for value in values)
     if node.error:
@@ -206,13 +221,14 @@ def _document(whole: Whole, cost: Cost, full: bool) -> dict[str, Any]:
         "metrics": metrics_document(summary),
         "agents": summary.agents,
         "tokens": msgspec.structs.asdict(cost.tokens),
-        "cost": cost_document(cost, cost.source or ""),
+        "cost": cost_document(cost),
         "cost_by_agent": _shares(cost.by_agent),
         "cost_by_model": _shares(cost.by_model),
         "artifacts": [msgspec.to_builtins(artifact) for artifact in whole.artifacts.values()],
         "notes": [line.text for line in whole.tree.loose if isinstance(line, Note)],
         "spans": [_span(node, depth, full) for depth, node in whole.tree.walk()],
         "spans_left_out": whole.tree.left_out,
+        "output": [{"stream": stream, "line": line} for stream, line in whole.output.lines()[0 if full else -_LINES :]],
         "lost": summary.lost,
         "gaps": [gap._asdict() for gap in view.gaps],
         "broken": list(view.broken),
@@ -221,7 +237,7 @@ def _document(whole: Whole, cost: Cost, full: bool) -> dict[str, Any]:
 
 def _shares(shares: Mapping[str, Share]) -> dict[str, Any]:
     return {
-        name: {"calls": share.calls, "tokens": msgspec.structs.asdict(share.tokens), "cost": cost_document(share)}
+        name: {"calls": share.calls, "tokens": msgspec.structs.asdict(share.tokens), "cost": share_document(share)}
         for name, share in shares.items()
     }
 

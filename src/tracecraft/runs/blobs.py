@@ -28,6 +28,7 @@ from tracecraft.records import new_id, read_many
 from tracecraft.runs.index import read_index
 from tracecraft.runs.meta import RunMeta
 from tracecraft.store import both
+from tracecraft.tally import Tally
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -91,6 +92,18 @@ def survey(project: Project) -> Unused:
     }
     marks = [mark.key for blob in blobs.values() for mark in blob.marks if now - mark.modified > YOUNG]
     return Unused(files, uses, marks)
+
+
+def tally_of(unused: Unused, files: Iterable[Info]) -> Tally:
+    """What these files come to, and the uses and marks that go with them."""
+    tally = Tally()
+    for info in files:
+        tally.add(info)
+    tally.counts["files"] = tally.objects
+    if unused.uses:
+        tally.counts["uses by deleted runs"] = len(unused.uses)
+    tally.requests = 4 * tally.objects + len(unused.uses) + len(unused.marks)
+    return tally
 
 
 def collect(project: Project, unused: Unused) -> list[Info]:

@@ -93,13 +93,18 @@ def delete_keys(project: Project, keys: Iterable[str]) -> None:
     project.store.together([partial(project.store.delete, key) for key in keys])
 
 
+def remove_loose(project: Project, found: Sequence[Loose]) -> int:
+    """Delete loose entries that are in a segment now, but for those that were written again since they were read."""
+    unchanged = project.store.together([partial(_is_as_read, project, one) for one in found])
+    going = [one.info.key for one, same in zip(found, unchanged, strict=True) if same]
+    delete_keys(project, going)
+    return len(going)
+
+
 def _fold(project: Project, done: Sequence[Loose]) -> int:
     entries = [msgspec.structs.replace(found.entry, modified=found.info.modified) for found in done]
     write_segments(project, without_deleted(entries))
-    unchanged = project.store.together([partial(_is_as_read, project, found) for found in done])
-    going = [found.info.key for found, same in zip(done, unchanged, strict=True) if same]
-    delete_keys(project, going)
-    return len(going)
+    return remove_loose(project, done)
 
 
 def _is_as_read(project: Project, found: Loose) -> bool:

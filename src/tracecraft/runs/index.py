@@ -119,7 +119,8 @@ def split(project: Project, listed: Iterable[Info]) -> tuple[list[Info], list[In
 
 
 def read_loose(project: Project, infos: Sequence[Info]) -> Iterator[Loose]:
-    """Loose entries that are still there."""
+    """Loose entries that are still there, with the later of the times that the listing and the object show."""
+    listed = {info.key: info.modified for info in infos}
     for key, item in project.get_listed(infos).items():
         try:
             entry = _decoder.decode(item.data)
@@ -127,7 +128,7 @@ def read_loose(project: Project, infos: Sequence[Info]) -> Iterator[Loose]:
             _name_broken(project, key, str(error))
             continue
         if (entry.run, entry.writer) == project.layout.run_entry_of(key):
-            yield Loose(item.info, entry)
+            yield Loose(item.info._replace(modified=max(item.info.modified, listed[key])), entry)
         else:
             _name_broken(project, key, "it speaks of another")
 
@@ -165,8 +166,10 @@ def _name_broken(project: Project, key: str, why: str) -> None:
         )
 
 
-def _rank(entry: IndexEntry) -> tuple[bool, int, str]:
-    return entry.head.deleted, entry.rev, entry.at
+def _rank(entry: IndexEntry) -> tuple[bool, bool, int, str]:
+    """The last one of a writer counts, whatever its number: who sends what a dead process left may not know how far
+    that had counted."""
+    return entry.head.deleted, entry.ended, entry.rev, entry.at
 
 
 def _waves(infos: Sequence[Info]) -> Iterator[list[Info]]:

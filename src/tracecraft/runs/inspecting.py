@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from tracecraft.runs.fragments import Log
-from tracecraft.runs.log import Artifact, Line, Metrics
+from tracecraft.runs.log import Artifact, Line, Metrics, Text
 from tracecraft.runs.plotting import Point
 from tracecraft.runs.reading import RunView, lines, read_meta, status_now, summed
 from tracecraft.runs.spans import Tree, build
@@ -19,15 +20,39 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 4096
 """Points of a curve; of more every second one is left out, again and again."""
+MOST_OUTPUT = 1 << 20
+"""Characters of output that are kept, the last ones."""
 _MOST_ARTIFACTS = 10_000
 
 
 class Whole(NamedTuple):
-    """A run with its spans, and the files and folders it kept, the last of each name."""
+    """A run with its spans, the files and folders it kept, the last of each name, and the end of its output."""
 
     view: RunView
     tree: Tree
     artifacts: dict[str, Artifact]
+    output: Output
+
+
+class Output:
+    """What a command wrote, the last of it; `left_out` counts the bytes before that."""
+
+    def __init__(self) -> None:
+        self.texts: deque[Text] = deque()
+        self.left_out = 0
+        self._size = 0
+
+    def add(self, text: Text) -> None:
+        self.texts.append(text)
+        self._size += len(text.text)
+        while self._size > MOST_OUTPUT and len(self.texts) > 1:
+            gone = len(self.texts.popleft().text)
+            self._size -= gone
+            self.left_out += gone
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Its lines with the streams they were written to."""
+        return [(text.stream, line) for text in self.texts for line in text.text.splitlines()]
 
 
 class Sample(NamedTuple):
@@ -69,8 +94,9 @@ def inspect(project: Project, run: str) -> Whole:
     log = Log(project, run)
     summary, status = summed(log), status_now(project, stored)
     artifacts: dict[str, Artifact] = {}
-    tree = build(_noting(log, artifacts), status)
-    return Whole(RunView(stored.record, status, summary, log.gaps, log.broken), tree, artifacts)
+    output = Output()
+    tree = build(_noting(log, artifacts, output), status)
+    return Whole(RunView(stored.record, status, summary, log.gaps, log.broken), tree, artifacts, output)
 
 
 def curves(project: Project, run: str, names: list[str]) -> dict[str, Curve]:
@@ -84,9 +110,11 @@ def curves(project: Project, run: str, names: list[str]) -> dict[str, Curve]:
     return found
 
 
-def _noting(log: Log, artifacts: dict[str, Artifact]) -> Iterator[tuple[str, Line]]:
+def _noting(log: Log, artifacts: dict[str, Artifact], output: Output) -> Iterator[tuple[str, Line]]:
     for found in log.in_order():
         line = found.line
+        if isinstance(line, Text):
+            output.add(line)
         if isinstance(line, Artifact) and (line.name in artifacts or len(artifacts) < _MOST_ARTIFACTS):
             artifacts[line.name] = line
         yield found.writer, line

@@ -6,6 +6,7 @@ that a line that comes twice counts once and one that is missing shows.
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import msgspec
@@ -64,7 +65,7 @@ class Output(Line, tag="output"):
 
 
 class Metrics(Line, tag="metrics"):
-    """Numbers that were measured together, at a step where one is given."""
+    """Numbers that were measured together, at a step where one is given. What was not finite reads as NaN."""
 
     values: dict[str, float]
     step: float | None = None
@@ -153,6 +154,14 @@ class _Numbered(msgspec.Struct):
     span: str = ""
 
 
+class _Unmeasured(Line, tag="metrics"):
+    """Metrics among whose numbers are some that are none: JSON has no NaN and no infinity, and null stands for them."""
+
+    values: dict[str, float | None]
+    step: float | None = None
+
+
+_unmeasured_decoder = msgspec.json.Decoder(_Unmeasured)
 _any_decoder = msgspec.json.Decoder(_Numbered)
 
 
@@ -168,7 +177,16 @@ def decode(data: bytes) -> Line | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     try:
+        return _with_nan(_unmeasured_decoder.decode(data))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
         known = _any_decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return Line(id=known.id, at=known.at, agent=known.agent, span=known.span)
+
+
+def _with_nan(line: _Unmeasured) -> Metrics:
+    values = {name: math.nan if value is None else value for name, value in line.values.items()}
+    return Metrics(id=line.id, at=line.at, agent=line.agent, span=line.span, values=values, step=line.step)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracecraft import clock
 from tracecraft.records import Stored
-from tracecraft.runs.compacting import delete_keys, write_segments
+from tracecraft.runs.compacting import delete_keys, remove_loose, write_segments
 from tracecraft.runs.fragments import Log
-from tracecraft.runs.index import OUTSIDE, IndexEntry, Name, newest, read_loose, read_segments, split
+from tracecraft.runs.index import OUTSIDE, IndexEntry, Loose, Name, newest, read_loose, read_segments, split
 from tracecraft.runs.meta import ENDED, STALE_AFTER, RunMeta, head_of
 from tracecraft.runs.summary import Summing
 from tracecraft.runs.times import seconds_of
@@ -35,38 +35,52 @@ class Reindexed(NamedTuple):
     entries: int
 
 
+class _Before(NamedTuple):
+    """The index as it is: what counts of it, which loose entries are replaced, and which are of living writers."""
+
+    entries: dict[Name, IndexEntry]
+    silent: list[Loose]
+    living: set[Name]
+
+
 def reindex(project: Project) -> Reindexed:
     """Make the index anew. Raises StoreError, with the old index still there."""
-    listed = list(project.store.list(project.layout.run_index()))
-    loose, segments = split(project, listed)
-    before, living = _known(project, loose, segments)
-    metas = [info for info in project.store.list(project.layout.runs()) if project.layout.run_meta_of(info.key)]
-    stored = list(project.read_listed(metas, RunMeta).values())
-    # A run whose record names another is no run of this project's.
-    stored = [found for found in stored if found.record.run == project.layout.run_meta_of(found.key)]
-    entries = [entry for wave in _waves(stored) for entry in _entries_of(project, wave, before)]
-    write_segments(project, (entry for entry in entries if (entry.run, entry.writer) not in living))
-    replaced = [info.key for info in loose if project.layout.run_entry_of(info.key) not in living]
-    delete_keys(project, [*replaced, *(info.key for info in segments)])
+    loose, segments = split(project, project.store.list(project.layout.run_index()))
+    before = _look(project, loose, segments)
+    stored = _records(project)
+    entries = [entry for wave in _waves(stored) for entry in _entries_of(project, wave, before.entries)]
+    write_segments(project, (entry for entry in entries if (entry.run, entry.writer) not in before.living))
+    remove_loose(project, before.silent)
+    readable = {*before.living, *((found.entry.run, found.entry.writer) for found in before.silent)}
+    broken = [info for info in loose if project.layout.run_entry_of(info.key) not in readable]
+    gone = {info.key for info in [*segments, *broken]}
+    delete_keys(project, gone)
+    project.broken = [error for error in project.broken if error.fields.get("key") not in gone]
     deleted = sum(bool(found.record.deleted_at) for found in stored)
     return Reindexed(len(stored) - deleted, deleted, len(entries))
 
 
-def _known(
-    project: Project, loose: Sequence[Info], segments: Sequence[Info]
-) -> tuple[dict[Name, IndexEntry], set[Name]]:
-    """The entries as they are, and whose writers are alive. What cannot be read of them is replaced like the rest."""
+def _look(project: Project, loose: Sequence[Info], segments: Sequence[Info]) -> _Before:
     now = max(project.now_by_store(), *(info.modified for info in [*loose, *segments]), 0.0)
-    entries, living = [], set()
+    entries, silent, living = [], [], set()
     for found in read_loose(project, loose):
         found.entry.modified = found.info.modified
         entries.append(found.entry)
-        if not found.entry.ended and now - found.info.modified <= STALE_AFTER:
+        if found.entry.ended or now - found.info.modified > STALE_AFTER:
+            silent.append(found)
+        else:
             living.add((found.entry.run, found.entry.writer))
     for there in read_segments(project, segments).values():
         entries.extend(there)
-    project.broken = [error for error in project.broken if error.fields.get("key") not in {i.key for i in segments}]
-    return newest(entries), living
+    return _Before(newest(entries), silent, living)
+
+
+def _records(project: Project) -> list[Stored[RunMeta]]:
+    """The records of all runs, deleted ones too. One that names another run is none of this project's."""
+    layout = project.layout
+    infos = [info for info in project.store.list(layout.runs()) if layout.run_meta_of(info.key)]
+    found = project.read_listed(infos, RunMeta).values()
+    return [stored for stored in found if stored.record.run == layout.run_meta_of(stored.key)]
 
 
 def _entries_of(

@@ -15,7 +15,12 @@ MOST = 20_000
 MOST_WITHIN = 1000
 """Notes, metrics, artifacts and calls that are kept of one span each."""
 
+MOST_BYTES = 64 << 20
+"""Bytes of inputs and outputs that are kept whole; of later ones the beginning is."""
+
+_BEGINNING = 500
 _WITHIN = (Note, Metrics, Artifact, Usage)
+_OF_A_SPAN = (SpanEnd, Input, Output, *_WITHIN)
 
 
 class Value(msgspec.Struct, frozen=True):
@@ -82,73 +87,97 @@ def build(lines: Iterable[tuple[str, Line]], status: str) -> Tree:
     Spans may begin in one process and end in another, and come in any order: nothing of a span is lost because its
     beginning came later.
     """
-    nodes: dict[str, Node] = {}
-    parents: dict[str, str] = {}
-    late: dict[str, list[Line]] = {}
-    tree = Tree([], [])
-    for writer, line in lines:
-        if isinstance(line, Span):
-            _begin(tree, nodes, parents, writer, line)
-            for waiting in late.pop(line.span, []):
-                _take(nodes, waiting)
-        elif line.span in nodes:
-            _take(nodes, line)
-        elif line.span and isinstance(line, SpanEnd | Input | Output | _WITHIN) and len(late) < MOST:
-            late.setdefault(line.span, []).append(line)
-        elif isinstance(line, _WITHIN) and len(tree.loose) < MOST:
-            tree.loose.append(line)
-    tree.loose.extend(line for waiting in late.values() for line in waiting if isinstance(line, _WITHIN))
-    _link(tree, nodes, parents)
-    if status != "running":
-        for node in nodes.values():
-            if node.status == "running":
+    return _Building().build(lines, status)
+
+
+class _Building:
+    def __init__(self) -> None:
+        self._tree = Tree([], [])
+        self._nodes: dict[str, Node] = {}
+        self._parents: dict[str, str] = {}
+        self._late: dict[str, list[Line]] = {}
+        self._late_count = 0
+        self._value_bytes = 0
+
+    def build(self, lines: Iterable[tuple[str, Line]], status: str) -> Tree:
+        for writer, line in lines:
+            if isinstance(line, Span):
+                self._begin(writer, line)
+            elif line.span in self._nodes:
+                self._take(self._nodes[line.span], line)
+            elif line.span and isinstance(line, _OF_A_SPAN) and self._late_count < MOST:
+                self._late.setdefault(line.span, []).append(line)
+                self._late_count += 1
+            else:
+                self._let_lie(line)
+        for line in (line for waiting in self._late.values() for line in waiting):
+            self._let_lie(line)
+        self._link()
+        for node in self._nodes.values():
+            if node.status == "running" and status != "running":
                 node.status = "unfinished"
-    return tree
+        return self._tree
 
+    def _begin(self, writer: str, line: Span) -> None:
+        if line.span in self._nodes:
+            return
+        if len(self._nodes) >= MOST:
+            self._tree.left_out += 1
+            return
+        node = self._nodes[line.span] = Node(
+            line.span, line.name, line.kind, line.agent, line.model, writer, line.at,
+            inputs=[], outputs=[], within=[], children=[],
+        )  # fmt: skip
+        self._parents[line.span] = line.parent
+        for waiting in self._late.pop(line.span, []):
+            self._take(node, waiting)
 
-def _begin(tree: Tree, nodes: dict[str, Node], parents: dict[str, str], writer: str, line: Span) -> None:
-    if line.span in nodes:
-        return
-    if len(nodes) >= MOST:
-        tree.left_out += 1
-        return
-    nodes[line.span] = Node(
-        line.span, line.name, line.kind, line.agent, line.model, writer, line.at,
-        inputs=[], outputs=[], within=[], children=[],
-    )  # fmt: skip
-    parents[line.span] = line.parent
+    def _take(self, node: Node, line: Line) -> None:
+        match line:
+            case SpanEnd():
+                node.ended, node.status, node.error = line.at, line.status, line.error
+            case Input() if len(node.inputs) < MOST_WITHIN:
+                node.inputs.append(self._value(line))
+            case Output() if len(node.outputs) < MOST_WITHIN:
+                node.outputs.append(self._value(line))
+            case Note() | Metrics() | Artifact() | Usage() if len(node.within) < MOST_WITHIN:
+                node.within.append(line)
 
+    def _value(self, line: Input | Output) -> Value:
+        """A value as it is, or the beginning of its JSON where the values so far take much memory."""
+        data = msgspec.json.encode(line.value)
+        if len(data) > _BEGINNING and self._value_bytes > MOST_BYTES:
+            return Value(data[:_BEGINNING].decode(errors="ignore"), line.cut + len(data) - _BEGINNING)
+        self._value_bytes += len(data)
+        return Value(line.value, line.cut)
 
-def _take(nodes: dict[str, Node], line: Line) -> None:
-    node = nodes[line.span]
-    match line:
-        case SpanEnd():
-            node.ended, node.status, node.error = line.at, line.status, line.error
-        case Input():
-            node.inputs.append(Value(line.value, line.cut))
-        case Output():
-            node.outputs.append(Value(line.value, line.cut))
-        case Note() | Metrics() | Artifact() | Usage() if len(node.within) < MOST_WITHIN:
-            node.within.append(line)
+    def _let_lie(self, line: Line) -> None:
+        """What was recorded in no span, or in one that never began."""
+        if isinstance(line, _WITHIN) and len(self._tree.loose) < MOST:
+            self._tree.loose.append(line)
 
+    def _link(self) -> None:
+        """Hang every span below its parent. Of spans that are above each other one is a root."""
+        in_order = sorted(self._nodes.values(), key=lambda node: node.started)
+        for node in in_order:
+            parent = self._parents[node.span]
+            if parent in self._nodes:
+                self._nodes[parent].children.append(node)
+            else:
+                self._tree.roots.append(node)
+        reached = {node.span for _, node in self._tree.walk()}
+        for node in in_order:
+            if node.span not in reached:
+                self._cut_circle(node, reached)
+        self._tree.roots.sort(key=lambda node: node.started)
 
-def _link(tree: Tree, nodes: dict[str, Node], parents: dict[str, str]) -> None:
-    """Hang every span below its parent. Of spans that are each other's parents the first one is a root."""
-    for span, node in sorted(nodes.items(), key=lambda item: item[1].started):
-        parent = parents[span]
-        if parent in nodes and not _is_above(parents, span, parent):
-            nodes[parent].children.append(node)
-        else:
-            parents[span] = ""
-            tree.roots.append(node)
-
-
-def _is_above(parents: dict[str, str], span: str, other: str) -> bool:
-    """Whether `span` is `other` or above it."""
-    seen: set[str] = set()
-    while other and other not in seen:
-        if other == span:
-            return True
-        seen.add(other)
-        other = parents.get(other, "")
-    return False
+    def _cut_circle(self, node: Node, reached: set[str]) -> None:
+        """Make one of the spans a root that are above each other and above this one, so that all below are reached."""
+        passed: set[str] = set()
+        while node.span not in passed:
+            passed.add(node.span)
+            node = self._nodes[self._parents[node.span]]
+        above = self._nodes[self._parents[node.span]]
+        above.children = [child for child in above.children if child is not node]
+        self._tree.roots.append(node)
+        reached.update(below.span for _, below in Tree([node], []).walk())

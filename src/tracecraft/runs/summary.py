@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -17,7 +18,8 @@ _COUNTERS: dict[type[Line], str] = {Span: "spans", Note: "notes", Artifact: "art
 
 
 class Metric(msgspec.Struct, omit_defaults=True):
-    """A metric so far. `last` is the value with the latest `at`. `points` is every `stride`-th value, at most 16."""
+    """A metric so far, of its finite values. `last` is the one with the latest `at`; `points` is every `stride`-th one,
+    at most 16."""
 
     last: float
     at: float
@@ -31,7 +33,6 @@ class Metric(msgspec.Struct, omit_defaults=True):
     def add(self, value: float, at: float, step: float | None) -> None:
         if at >= self.at:
             self.last, self.at, self.step = value, at, step
-        # NaN compares false with everything, so it never becomes an extreme but for the first value.
         self.min, self.max = (value, value) if self.count == 0 else (min(self.min, value), max(self.max, value))
         if self.count % self.stride == 0:
             self.points.append(value)
@@ -201,6 +202,8 @@ class Summing:
     def _metrics(self, line: Metrics) -> None:
         metrics = self.summary.metrics
         for name, value in line.values.items():
+            if not math.isfinite(value):
+                continue  # JSON could not hold it, and no sum or extreme could be told from then on
             metric = metrics.get(name)
             if metric is None:
                 if len(metrics) >= MOST_NAMES:

@@ -214,6 +214,8 @@ class FolderStore:
             fcntl.flock(fd, fcntl.LOCK_EX)
             yield
         finally:
+            # Closing alone would not do: a child that was forked meanwhile has the file open too.
+            fcntl.flock(fd, fcntl.LOCK_UN)
             os.close(fd)
 
     def _walk(self, folder: str, after: str | None) -> Iterator[Info]:
