@@ -231,7 +231,7 @@ class Stubborn:
         (Stubborn(), "<Stubborn>"),
         ({"deep": Stubborn}, {"deep": str(Stubborn)}),
     ],
-    ids=repr,
+    ids=["json", "path", "keys", "numbers", "half a character", "stubborn", "deep"],
 )
 def test_what_json_cannot_hold_becomes_text(local: Project, value: object, stored: object) -> None:
     assert the_line(local, Input(value=value)).value == stored
