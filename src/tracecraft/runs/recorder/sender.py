@@ -2,7 +2,7 @@
 
 A fragment that was not acknowledged goes out again under the same key with the same bytes. Small fragments become one:
 when enough have gathered, and at the end, the next one repeats their lines, and they are deleted when it is there.
-Whatever is written twice counts once, for readers go by the numbers of lines.
+So do those before a large one. Whatever is written twice counts once, for readers go by the numbers of lines.
 """
 
 from __future__ import annotations
@@ -117,7 +117,10 @@ class Sender:
         self._taken = self._taken or self._source.take()
         fresh = self._fragment_of(self._redaction.lines(_without_controls(self._taken.data)))
         batch, self._taken = self._taken, None
-        gathered = self._small if last or len(self._small) >= GATHERED - 1 else []
+        if self._small and fresh.data and fresh.first != self._small[-1].last + 1:
+            self._small = []  # lines between them are elsewhere; a fragment must hold what its name tells
+        gathers = last or len(self._small) >= GATHERED - 1 or len(fresh.data) >= SMALL
+        gathered = self._small if gathers else []
         parts = [*gathered, fresh] if fresh.data else gathered
         if fresh.data or len(gathered) > 1:
             self._pending = _joined(parts), batch
