@@ -78,19 +78,18 @@ class Sender:
         Raises StoreError, BrokenRecord and RunDeleted; then it may be called again.
         """
         while self._pending or self.acknowledged < until or last or clock.elapsed() >= self._cut_at:
-            if self._pending is None:
-                self._cut_next(last)
-            if self._pending is None:
+            if self._pending is None and not self._cut_next(last):
                 break
-            self._send_pending(*self._pending)
+            if self._pending is not None:
+                self._send_pending(*self._pending)
         if clock.elapsed() >= self._beat_at and self.acknowledged and not last:
             self.beat()
         self._delete_replaced()
 
-    def beat(self, *, ended: bool = False) -> None:
+    def beat(self) -> None:
         """Rewrite the index entry."""
         self._record.refresh()
-        self._entry.write(self._record.meta, self._summing.summary, ended=ended)
+        self._entry.write(self._record.meta, self._summing.summary, ended=False)
         self._beat_at = clock.elapsed() + BEAT_EVERY
 
     def finish(self, ending: RunMeta | None) -> None:
@@ -112,8 +111,11 @@ class Sender:
         """Seconds until the next sign of life; None before the first line is there."""
         return max(0.0, self._beat_at - clock.elapsed()) if self.acknowledged else None
 
-    def _cut_next(self, last: bool) -> None:
-        """Make the next fragment of what waits, if something does, or at the end of small ones that are left."""
+    def _cut_next(self, last: bool) -> bool:
+        """Make the next fragment of what waits, or at the end of small ones that are left; False where nothing waits.
+
+        What waits may be lines that the store has already, and then there is no fragment of them.
+        """
         self._taken = self._taken or self._source.take()
         fresh = self._fragment_of(self._redaction.lines(_without_controls(self._taken.data)))
         batch, self._taken = self._taken, None
@@ -127,6 +129,7 @@ class Sender:
             self._cut_at = 0.0 if len(batch.data) >= _FULL else clock.elapsed() + CUT_EVERY
         else:
             self._source.sent(batch)
+        return bool(batch.data) or self._pending is not None
 
     def _fragment_of(self, data: bytes) -> Fragment:
         """The lines the store has not got yet. All of them are added up."""
