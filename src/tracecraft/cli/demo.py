@@ -139,13 +139,20 @@ def _where_to_look(stage: Stage) -> list[str]:
     """Commands for the curious."""
     program = "tracecraft" if shutil.which("tracecraft") else f"{shlex.quote(sys.executable)} -m tracecraft"
     status = f"cd {shlex.quote(str(stage.root / 'reviewer'))} && {program} status"
+    replay = f"cd {shlex.quote(str(stage.root / 'reviewer'))} && {program} replay --html replay.html"
     if stage.face.store:
         place = f"{stage.url.partition('?')[0].rstrip('/')}/{stage.project}"
-        return [f"aws s3 ls --recursive {place}/", f"aws s3 cp {place}/steps/review/claim.json - | jq .", status]
+        return [
+            f"aws s3 ls --recursive {place}/",
+            f"aws s3 cp {place}/steps/review/claim.json - | jq .",
+            status,
+            replay,
+        ]
     folder = shlex.quote(str(stage.root / "store" / stage.project))
     return [
         f"ls -R {folder}",
         f"jq . {folder}/steps/review/claim.json",
         f"jq -r '.from + \": \" + .message' {folder}/messages/developer/*.json",
         status,
+        replay,
     ]

@@ -102,9 +102,8 @@ def _write_page(face: Face, story: Story, page: Path) -> None:
     from tracecraft.replay.page import write_page
 
     size = write_page(story, page)
-    print_line(
-        f"wrote {one_line(page)}: {len(story.happenings)} happenings, {show_size(size)}, one file without network"
-    )
+    told = f"{len(story.happenings)} happenings, {show_size(size)}"
+    print_line(f"wrote {one_line(page)}: {told}; it asks nothing of any network")
 
 
 def _tell_gaps(face: Face, story: Story) -> None:

@@ -10,8 +10,9 @@ import click
 
 from tracecraft import clock
 from tracecraft.claims import State
-from tracecraft.cli.face import DURATION, Face, command
+from tracecraft.cli.face import DURATION, TIME, Face, command
 from tracecraft.cli.output import one_line, table
+from tracecraft.errors import UsageError
 from tracecraft.overview import Overview, look
 
 _SHOWN = 40
@@ -21,13 +22,22 @@ _ORDER: tuple[State, ...] = ("in_progress", "blocked", "needs_review", "pending"
 @command()
 @click.option("--watch", is_flag=True, help="Show it again whenever something changes, until interrupted.")
 @click.option("--interval", type=DURATION, default="2", show_default=True, help="Seconds between looks with --watch.")
-def status(face: Face, watch: bool, interval: float) -> None:
+@click.option("--at", type=TIME, metavar="TIME", help="As it was then: 2026-05-01T12:00, or 2h ago as 2h.")
+def status(face: Face, watch: bool, interval: float, at: float | None) -> None:
     """Show agents, steps and unread mail.
 
     \b
     Example:
       tracecraft status
+      tracecraft status --at 2h
     """
+    if at is not None:
+        if watch:
+            raise UsageError("--at and --watch exclude each other", hint="leave one of them out")
+        from tracecraft.cli.past_status import show_past
+
+        show_past(face, at)
+        return
     overview = look(face.project, with_mail=face.project.has_agent)
     face.show(_document(face, overview), _screen(face, overview))
     if not watch:

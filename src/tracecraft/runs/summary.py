@@ -17,7 +17,9 @@ _CALLS_REMEMBERED = 4096
 _COUNTERS: dict[type[Line], str] = {Span: "spans", Note: "notes", Artifact: "artifacts"}
 
 
-class Metric(msgspec.Struct, omit_defaults=True):
+# Lists of runs hold these by the ten thousand. They are in no cycle (`gc=False`), so that the collector need
+# not go through them again and again while they are read.
+class Metric(msgspec.Struct, omit_defaults=True, gc=False):
     """A metric so far, of its finite values. `last` is the value with the latest `at`. `points` is every `stride`-th
     value, at most 16."""
 
@@ -55,14 +57,14 @@ class Metric(msgspec.Struct, omit_defaults=True):
         self.count += other.count
 
 
-class Given(msgspec.Struct, array_like=True):
+class Given(msgspec.Struct, array_like=True, gc=False):
     """A value and when it was given; the later one counts."""
 
     at: float
     value: Any
 
 
-class Tokens(msgspec.Struct, omit_defaults=True):
+class Tokens(msgspec.Struct, omit_defaults=True, gc=False):
     """Sums of tokens: `input` with what came from or went into a cache, `output` with `reasoning`."""
 
     input: int = 0
@@ -79,7 +81,7 @@ class Tokens(msgspec.Struct, omit_defaults=True):
         self.reasoning += sign * other.reasoning
 
 
-class Spent(msgspec.Struct, omit_defaults=True):
+class Spent(msgspec.Struct, omit_defaults=True, gc=False):
     """What one agent's calls of one model used. `cost` is what was reported, in US dollars; `unreported` are the
     tokens of the calls whose cost nobody reported, which `calls_unreported` counts."""
 

@@ -39,7 +39,7 @@ function frame(now) {
     panels.update();
     overview.tell();
     get('clock').textContent =
-      `${showMoment(view.time, story.last / 1000)} of ${showMoment(story.last, story.last / 1000)} \u00b7 ${view.count.toLocaleString('en')} / ${story.happenings.length.toLocaleString('en')}`;
+      `${showMoment(view.time, story.last / 200)} of ${showMoment(story.last, story.last / 200)} \u00b7 ${view.count.toLocaleString('en')} / ${story.happenings.length.toLocaleString('en')}`;
   }
   tellAddress(now);
   if (view.playing) wake();
@@ -98,8 +98,8 @@ function zoom(factor, around = view.from + view.width / 2) { view.zoom(factor, a
 
 let addressIsOurs = true, told = '';
 
-function readAddress() {
-  const given = new URLSearchParams(location.hash.slice(1)).get('t');
+function readAddress(hash) {
+  const given = new URLSearchParams(hash.slice(1)).get('t');
   if (given === null) return false;
   const seconds = given.trim() !== '' && Number.isFinite(Number(given)) ? Number(given) : Date.parse(given) / 1000 - story.start;
   if (!Number.isFinite(seconds)) return false;
@@ -119,7 +119,8 @@ function tellAddress(now) {
   try { history.replaceState(null, '', wanted); } catch { addressIsOurs = false; }
 }
 
-window.addEventListener('hashchange', () => { if (readAddress()) { setPlaying(false); } });
+// What the event says counts: meanwhile the address may have been told anew.
+window.addEventListener('hashchange', (event) => { if (readAddress(new URL(event.newURL).hash)) setPlaying(false); });
 
 // Pointing at the timeline: drag moves it, a click chooses, the wheel zooms.
 
@@ -281,6 +282,6 @@ canvas.setAttribute('aria-label', `${story.happenings.length} happenings in ${st
 setSpeed(SPEEDS.find((speed) => view.scale.length / speed <= WHOLE_TAKES) ?? SPEEDS[SPEEDS.length - 1]);
 view.moveTo(view.scale.length);
 told = `#t=${view.time.toFixed(3)}`;
-readAddress();
+readAddress(location.hash);
 setPlaying(false);
 takeTheme();

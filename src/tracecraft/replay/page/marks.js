@@ -60,7 +60,8 @@ function fitCanvas(canvas) {
   return true;
 }
 
-function cut(text, room, perLetter = 6.1) {
+// As much of a text as has room.
+function cut(text, room, perLetter) {
   const letters = Math.floor(room / perLetter);
   return text.length <= letters ? text : letters < 4 ? '' : `${text.slice(0, letters - 1)}\u2026`;
 }

@@ -152,7 +152,7 @@ class Panels {
       colour: item.bad ? this.colours.bad : this.colours.groups[item.group],
       name: lane + to,
       rest: item.title,
-      tag: showMoment(item.at, this.story.last / 1000),
+      tag: showMoment(item.at, this.story.last / 200),
       when: true,
       bad: item.bad,
       current: item === this.view.chosen,

@@ -11,8 +11,10 @@ class Timeline {
     this.drawn = '';
     this.colours = readColours();
     this.bars = stackBars(story);
+    this.screen.font = FONT;
+    this.letter = this.screen.measureText('the quick brown fox 0123456789').width / 30;
     const longest = Math.max(...story.lanes.map((name) => name.length), 4);
-    this.gutter = Math.min(180, 44 + longest * 7.2);
+    this.gutter = Math.min(180, 46 + longest * this.letter * 1.12);
   }
 
   takeTheme() { this.colours = readColours(); this.drawn = ''; }
@@ -142,7 +144,7 @@ class Timeline {
     c.fillRect(left, top + 2, 2, BAR - 4);
     if (width > 34) {
       c.fillStyle = this.colours.ink;
-      c.fillText(cut(bar.label, width - 12), left + 6, top + BAR / 2 + 0.5);
+      c.fillText(cut(bar.label, width - 12, this.letter), left + 6, top + BAR / 2 + 0.5);
     }
   }
 
@@ -228,7 +230,7 @@ class Timeline {
     const rows = Math.max(1, Math.min(4, Math.floor((this.middle(0) - this.top(0) - 10) / TITLE_ROW)));
     const ends = this.story.lanes.map(() => new Float64Array(rows).fill(-1e9));
     for (const [item, x] of marks) {
-      const text = cut(item.title, 230), width = text.length * 6.1;
+      const text = cut(item.title, 230, this.letter), width = this.screen.measureText(text).width;
       const left = Math.min(x - 4, this.cssWidth - width - 6);
       const row = ends[item.lane].findIndex((end) => end < left - 4);
       if (row < 0) continue;
@@ -293,10 +295,10 @@ class Timeline {
       SHAPES.disc(c, 15, y, held.length ? 5 : 3);
       c.fillStyle = this.colours.ink;
       c.font = `600 ${FONT.replace('11.5', '12.5')}`;
-      c.fillText(cut(name || 'run', this.gutter - 28, 7.2), 26, y);
+      c.fillText(cut(name || 'run', this.gutter - 28, this.letter * 1.12), 26, y);
       c.font = FONT;
       c.fillStyle = this.colours.claim;
-      if (held.length) c.fillText(cut(held.join(', '), this.gutter - 30), 26, y + 16);
+      if (held.length) c.fillText(cut(held.join(', '), this.gutter - 30, this.letter), 26, y + 16);
       c.globalAlpha = 1;
     });
     c.fillStyle = this.colours.panel;
