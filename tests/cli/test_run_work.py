@@ -229,6 +229,19 @@ def test_what_is_left_running_does_not_hold_the_run_open(folder_world: World) ->
         process.communicate(timeout=60)
 
 
+def test_a_command_does_not_outlive_the_one_who_records_it(folder_world: World) -> None:
+    process = folder_world.start("a", "run", "exec", "job", "--", "sh", "-c", "echo $$; exec sleep 300")
+    assert process.stdout is not None
+    child = int(process.stdout.readline())
+    process.kill()
+    process.communicate(timeout=60)
+    assert wait_until(lambda: not Path(f"/proc/{child}").exists(), seconds=60)
+    folder_world.run("a", "run", "list")
+    found = only_run(folder_world)
+    assert found.meta.status == "running"
+    assert [line.text for line in found.of(log.Text)] in ([], [f"{child}\n"])
+
+
 def test_much_output_comes_through_whole(folder_world: World) -> None:
     script = "import sys; sys.stdout.write('x' * 1_000_000); print(); [print(n) for n in range(50_000)]"
     result = folder_world.run("a", "run", "exec", "job", "--", sys.executable, "-c", script)
