@@ -134,7 +134,7 @@ class Drawing:
         yield f"{self._harmless(story.title)}: {len(told)} happenings of {len(story.lanes)} lanes{when}{seconds}"
         names = "".join(self._harmless(name or "run")[: self._column - 1].center(self._column) for name in self._lanes)
         others = f" (+{self._others})" if self._others > 0 else ""
-        yield self._paint(f"{'':{_TIME}} {names}{others}", "1")
+        yield self._paint(f"{'':{_TIME}} {names}{others}".rstrip(), "1")
 
     def jump(self) -> None:
         """Forget when the last line was, so that no pause is told."""
