@@ -4,6 +4,7 @@
 # make exports   exported runs, read by the programs they are for
 # make soak      the long runs
 # make bench     speed beside 0.2.5, what waiting costs, growing projects, mirrored sessions; into docs/performance.md
+# make e2e       the page of a replay in a headless Chromium: what it asks for, how smooth it is, pictures of it
 # make clean     remove what these made
 #
 # Another Python than python3:  make test PYTHON=python3.12
@@ -23,7 +24,7 @@ TRACKERS := .venv-trackers
 HARBOR := .venv-harbor
 SOURCES := $(shell find src -type f ! -name '*.pyc' 2>/dev/null)
 
-.PHONY: demo test lint exports soak bench clean
+.PHONY: demo test lint exports soak bench e2e clean
 
 demo: $(VENV)/.for-use
 	$(BIN)/tracecraft demo
@@ -46,6 +47,10 @@ soak: $(VENV)/.for-work $(PEER)/.made
 
 bench: $(VENV)/.for-work $(PEER)/.made $(BENCH)/.made $(TRACKERS)/.made
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
+
+e2e: $(VENV)/.for-work
+	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m tests.e2e.run
 
 clean:
 	rm -rf $(VENV) $(PEER) $(BENCH) $(TRACKERS) $(HARBOR) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

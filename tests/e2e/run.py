@@ -1,4 +1,4 @@
-"""python -m tests.e2e.run [--into FOLDER]: how smooth the page is, and the pictures in the documentation.
+"""python -m tests.e2e.run [frames] [pictures] [--into FOLDER]: how smooth the page is, and pictures of it.
 
 Frame times of 20,000 happenings go into docs/replay.md, every single run into benchmarks/results/replay-page.json. The
 pictures are of `tracecraft demo`, played anew, and of the large story; those of the documentation go to docs/images,
@@ -33,7 +33,10 @@ _MARKED = re.compile(r"<!-- frames -->\n.*?<!-- /frames -->", re.DOTALL)
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--into", type=Path, help="Where the other pictures go.")
-    into = parser.parse_args().into or Path(tempfile.mkdtemp(prefix="tracecraft-page-"))
+    parser.add_argument("parts", nargs="*", choices=("frames", "pictures", []), help="Without any, both.")
+    options = parser.parse_args()
+    parts = options.parts or ["frames", "pictures"]
+    into = options.into or Path(tempfile.mkdtemp(prefix="tracecraft-page-"))
     program = find_chromium()
     if program is None:
         print("no Chromium is installed: install one, or name it in TRACECRAFT_TEST_CHROMIUM", file=sys.stderr)
@@ -41,13 +44,15 @@ def main() -> int:
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, browser(program) as page:
         version = page.ask("Browser.getVersion")["product"]
-        demo, large = _demo(Path(folder)), Path(folder) / "large.html"
+        large = Path(folder) / "large.html"
         large.write_text(make_page(stories.large(COUNT)))
-        _pictures(page, demo, large, into)
-        runs = [_measured(page, large) for _ in range(_RUNS)]
-    _keep(version, runs)
-    print(_table(runs))
-    print(f"pictures in {into} and {ROOT / 'docs' / 'images'}")
+        if "pictures" in parts:
+            _pictures(page, _demo(Path(folder)), large, into)
+            print(f"pictures in {into} and {ROOT / 'docs' / 'images'}")
+        if "frames" in parts:
+            runs = [_measured(page, large) for _ in range(_RUNS)]
+            _keep(version, runs)
+            print(_table(runs))
     return 0
 
 

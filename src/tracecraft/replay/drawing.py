@@ -134,7 +134,7 @@ class Drawing:
         yield f"{self._harmless(story.title)}: {len(told)} happenings of {len(story.lanes)} lanes{when}{seconds}"
         names = "".join(self._harmless(name or "run")[: self._column - 1].center(self._column) for name in self._lanes)
         others = f" (+{self._others})" if self._others > 0 else ""
-        yield self._paint(f"{'':{_TIME}} {names}{others}", "1")
+        yield self._paint(f"{'':{_TIME}} {names}{others}".rstrip(), "1")
 
     def jump(self) -> None:
         """Forget when the last line was, so that no pause is told."""
@@ -146,7 +146,7 @@ class Drawing:
             pause = clock.show_duration(happening.at - self._last)
             yield self._paint(f"{'':{_TIME}} {self._row(None, state)} {self._glyphs.pause} {pause} later", "2")
         self._last = max(happening.at, self._last or 0.0)
-        when = clock.iso(happening.at)[11:21].ljust(_TIME, "0")
+        when = f"{clock.iso(happening.at)[11:19]}.{int(happening.at % 1 * 10)}"
         graph = self._row(happening, state)
         took = f" ({_seconds(happening.until - happening.at)})" if happening.kind == "span" and happening.until else ""
         who = f"{self._harmless(happening.lane)}: " if happening.lane and happening.lane not in self._lanes else ""
@@ -194,7 +194,7 @@ class Drawing:
     def _targets(self, happening: Happening) -> Sequence[int]:
         if happening.to == "*":
             return [index for index, name in enumerate(self._lanes) if name and name != happening.lane]
-        return [self._lanes.index(happening.to)] if happening.to in self._lanes else []
+        return [self._lanes.index(happening.to)] if happening.to and happening.to in self._lanes else []
 
     def _arrow(self, cells: list[str], start: int, end: int) -> None:
         glyphs, way = self._glyphs, 1 if end > start else -1

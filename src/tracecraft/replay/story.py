@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tracecraft.records import read
 from tracecraft.replay.facts import Fact
 from tracecraft.replay.happening import Happening
 from tracecraft.replay.history import History, Turn, read_history
@@ -79,9 +80,11 @@ def _events(history: History, run: str, since: float | None, until: float | None
         hidden.clear()
         shown.append(msgspec.structs.replace(tell(fact, last), changes=changes))
         shown += [_gap(gap, last) for gap in turn.gaps]
-    if history.gaps and not run and until is None:
-        shown += [_gap(gap, last) for gap in history.gaps[:-1]]
-        shown.append(msgspec.structs.replace(_gap(history.gaps[-1], last), changes=history.corrections))
+    if not run and until is None:
+        shown += [_gap(gap, last) for gap in history.gaps]
+        if shown:
+            changes = [*shown[-1].changes, *history.corrections]
+            shown[-1] = msgspec.structs.replace(shown[-1], changes=changes)
     return _with_ends(shown), base
 
 
@@ -128,7 +131,8 @@ def _newest_runs(project: Project) -> list[RunMeta]:
     left_out = len(rows) - MOST_RUNS
     if left_out > 0:
         project.say(f"{left_out} older runs are not shown line by line: tracecraft replay ID shows one")
-    return [read_meta(project, row.run).record for row in rows[:MOST_RUNS]]
+    found = [read(project.store, project.layout.run_meta(row.run), RunMeta) for row in rows[:MOST_RUNS]]
+    return [stored.record for stored in found if stored is not None and not stored.record.deleted_at]
 
 
 def _logs(project: Project, metas: Iterable[RunMeta]) -> tuple[list[Happening], list[str]]:

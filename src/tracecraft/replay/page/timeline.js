@@ -230,7 +230,7 @@ class Timeline {
     const rows = Math.max(1, Math.min(4, Math.floor((this.middle(0) - this.top(0) - 10) / TITLE_ROW)));
     const ends = this.story.lanes.map(() => new Float64Array(rows).fill(-1e9));
     for (const [item, x] of marks) {
-      const text = cut(item.title, 230, this.letter), width = this.screen.measureText(text).width;
+      const text = cut(item.title, 230, this.letter), width = c.measureText(text).width;
       const left = Math.min(x - 4, this.cssWidth - width - 6);
       const row = ends[item.lane].findIndex((end) => end < left - 4);
       if (row < 0) continue;
