@@ -88,6 +88,24 @@ os.waitpid(pid, 0)
     assert waiting(project) == []
 
 
+def test_a_child_writes_nothing_into_a_run_that_its_parent_ended(folder_world: World) -> None:
+    process = program(
+        folder_world,
+        """
+note(0)
+assert recorder.close(60)
+pid = os.fork()
+if not pid:
+    note(1)
+    recorder.close(60)
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+""",
+    )
+    assert "has ended" in ended(process)
+    assert numbers(folder_world.open()) == [0]
+
+
 def test_a_child_does_not_keep_its_dead_parents_lines_from_being_sent(folder_world: World) -> None:
     process = program(
         folder_world,

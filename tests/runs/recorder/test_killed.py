@@ -51,6 +51,27 @@ def test_what_was_on_disk_a_moment_ago_survives(folder_world: World) -> None:
     ]
 
 
+def test_a_long_spool_that_was_sent_in_part_is_sent_to_its_end(folder_world: World) -> None:
+    process = program(
+        folder_world,
+        """
+for number in range(40000): note(number)
+recorder.flush(60)
+for number in range(40000, 80000): note(number)
+say("logged")
+time.sleep(60)
+""",
+    )
+    heard(process, "logged")
+    project = folder_world.open("writer")
+    assert wait_until(lambda: b'"79999"' in waiting(project)[0].read_bytes()[-1000:], seconds=SECONDS)
+    killed(process)
+    assert waiting(project)[0].stat().st_size > 4_000_000
+    assert recover(project).left == 0
+    assert numbers(project) == list(range(80000))
+    assert [entry.summary.notes for entry in entries(project)] == [80000]
+
+
 @pytest.mark.parametrize("moment", ["before", "forwarded", "after"])
 @pytest.mark.parametrize("request_number", range(1, 9))
 def test_a_process_killed_at_any_request_loses_nothing_that_was_flushed(

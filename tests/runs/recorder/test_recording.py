@@ -126,6 +126,16 @@ def test_small_fragments_become_one(project: Project) -> None:
     assert numbers(project) == list(range(sender.GATHERED + 3))
 
 
+def test_small_fragments_between_large_ones_keep_every_line(project: Project) -> None:
+    recorder = started(project)
+    for number in range(12):
+        recorder.log(Note(text=f"{number}".rjust(200_000 if number % 3 == 2 else 1)))
+        assert recorder.flush(SECONDS)
+    assert recorder.close(SECONDS)
+    assert numbers(project) == list(range(12))
+    assert len(fragments(project)) <= 5
+
+
 def test_a_writer_shows_signs_of_life(local: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "BEAT_EVERY", 0.05)
     recorder = started(local)

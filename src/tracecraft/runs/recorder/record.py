@@ -8,7 +8,7 @@ import msgspec
 
 from tracecraft import clock
 from tracecraft.errors import Conflict, NotFound
-from tracecraft.records import Stored, commit, read
+from tracecraft.records import Stored, Versioned, commit, read
 from tracecraft.runs import index
 from tracecraft.runs.index import IndexEntry
 from tracecraft.runs.meta import RunMeta, head_of
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from tracecraft.project import Project
 
 _TRIES = 10
+
+_PREPARED = [msgspec.json.Decoder(kind) for kind in (RunMeta, Versioned)]
+"""msgspec learns a type when it first reads one, and runs Python code meanwhile. Done in a thread, a process that forks
+at that moment would have children that know half of the type, and crash on reading one."""
 
 
 class RunDeleted(Exception):

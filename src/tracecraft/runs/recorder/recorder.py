@@ -176,8 +176,8 @@ class Recorder:
     def _leave_to_parent(self) -> None:
         """Called in a forked child: what the parent has open is not touched."""
         self._beginning = threading.RLock()
-        self._forked = True
-        self._writing.spool.abandon()
+        self._forked = self._writing.end is None
+        self._writing.abandon()
 
 
 _open: list[Recorder] = []

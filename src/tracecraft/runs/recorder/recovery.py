@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 
 class Recovered(NamedTuple):
-    """How many writers' spools were sent, and how many are left though nobody writes into them; `failure` says why."""
+    """How many writers' spools were sent, and whether some are left though nobody writes into them; `failure` says
+    why. With a store that is away only the first of those was tried, and `left` is 1."""
 
     sent: int
     left: int

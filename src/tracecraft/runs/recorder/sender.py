@@ -2,7 +2,7 @@
 
 A fragment that was not acknowledged goes out again under the same key with the same bytes. Small fragments become one:
 when enough have gathered, and at the end, the next one repeats their lines, and they are deleted when it is there.
-Whatever is written twice counts once, for readers go by the numbers of lines.
+So do those before a large one. Whatever is written twice counts once, for readers go by the numbers of lines.
 """
 
 from __future__ import annotations
@@ -79,19 +79,18 @@ class Sender:
         Raises StoreError, BrokenRecord and RunDeleted; then it may be called again.
         """
         while self._pending or self.acknowledged < until or last or clock.elapsed() >= self._cut_at:
-            if self._pending is None:
-                self._cut_next(last)
-            if self._pending is None:
+            if self._pending is None and not self._cut_next(last):
                 break
-            self._send_pending(*self._pending)
+            if self._pending is not None:
+                self._send_pending(*self._pending)
         if clock.elapsed() >= self._beat_at and self.acknowledged and not last:
             self.beat()
         self._delete_replaced()
 
-    def beat(self, *, ended: bool = False) -> None:
+    def beat(self) -> None:
         """Rewrite the index entry."""
         self._record.refresh()
-        self._entry.write(self._record.meta, self._summing.summary, ended=ended)
+        self._entry.write(self._record.meta, self._summing.summary, ended=False)
         self._beat_at = clock.elapsed() + BEAT_EVERY
 
     def finish(self, ending: RunMeta | None) -> None:
@@ -114,18 +113,25 @@ class Sender:
         """Seconds until the next sign of life; None before the first line is there."""
         return max(0.0, self._beat_at - clock.elapsed()) if self.acknowledged else None
 
-    def _cut_next(self, last: bool) -> None:
-        """Make the next fragment of what waits, if something does, or at the end of small ones that are left."""
+    def _cut_next(self, last: bool) -> bool:
+        """Make the next fragment of what waits, or at the end of small ones that are left; False where nothing waits.
+
+        What waits may be lines that the store has already, and then there is no fragment of them.
+        """
         self._taken = self._taken or self._source.take()
         fresh = self._fragment_of(self._redaction.lines(_without_controls(self._taken.data)))
         batch, self._taken = self._taken, None
-        gathered = self._small if last or len(self._small) >= GATHERED - 1 else []
+        if self._small and fresh.data and fresh.first != self._small[-1].last + 1:
+            self._small = []  # lines between them are elsewhere; a fragment must hold what its name tells
+        gathers = last or len(self._small) >= GATHERED - 1 or len(fresh.data) >= SMALL
+        gathered = self._small if gathers else []
         parts = [*gathered, fresh] if fresh.data else gathered
         if fresh.data or len(gathered) > 1:
             self._pending = _joined(parts), batch
             self._cut_at = 0.0 if len(batch.data) >= _FULL else clock.elapsed() + CUT_EVERY
         else:
             self._source.sent(batch)
+        return bool(batch.data) or self._pending is not None
 
     def _fragment_of(self, data: bytes) -> Fragment:
         """The lines the store has not got yet. All of them are added up."""

@@ -40,3 +40,8 @@ class Writing:
                 Writer(at=time.time(), host=os.uname().nodename, pid=os.getpid(), process=process, agent=agent, via=via)
             )
         )
+
+    def abandon(self) -> None:
+        """In a forked child: this is its parent's. Takes no lock, for whoever held one is not here."""
+        self.spool.abandon()
+        self.courier.finished = self.courier.left = True
