@@ -1,8 +1,9 @@
 """The benchmarks: python -m benchmarks.run [PART ...] [pages] [--quick] [--into FOLDER]
 
-The parts are speed, waiters, scale, sessions, contention and redaction. Without names, all of them; `pages` only writes
-the pages anew. Raw numbers go to benchmarks/results/, and docs/performance.md and docs/at-scale.md are written from
-them. --quick tries everything at tiny sizes, and writes to a new folder instead, or to FOLDER; so does --into alone.
+The parts are speed, waiters, scale, sessions, runs, trackers, contention and redaction. Without names, all of them;
+`pages` only writes the pages anew. Raw numbers go to benchmarks/results/, and docs/performance.md and docs/at-scale.md
+are written from them. --quick tries everything at tiny sizes, and writes to a new folder instead, or to FOLDER; so
+does --into alone.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from benchmarks import paper, redaction, scale, speed, tables, waiters
 from benchmarks.contention import run as contention
 from benchmarks.machine import facts
 from benchmarks.measure import BenchmarkError
+from benchmarks.runs import recording, trackers
 from benchmarks.sessions import run as sessions
 from tests.support.servers import unavailable
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("speed", "waiters", "scale", "sessions", "contention", "redaction")
-WITHOUT_CEPH = ("redaction", "pages")
+PARTS = ("speed", "waiters", "scale", "sessions", "runs", "trackers", "contention", "redaction")
+WITHOUT_CEPH = ("redaction", "runs", "trackers", "pages")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,10 @@ def _run(part: str, target: Target, *, quick: bool) -> None:
             scale.main(target.results, scale.QUICK if quick else scale.FULL)
         case "sessions":
             sessions.main(target.results, sessions.QUICK if quick else sessions.FULL)
+        case "runs":
+            recording.main(target.results, recording.QUICK if quick else recording.FULL)
+        case "trackers":
+            trackers.main(target.results, trackers.QUICK if quick else trackers.FULL)
         case "contention":
             contention.main(quick)
         case "redaction":

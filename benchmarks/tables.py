@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import results, table_redaction, table_scale, table_sessions, table_speed, table_waiters
+from benchmarks import (
+    results,
+    table_recording,
+    table_redaction,
+    table_scale,
+    table_sessions,
+    table_speed,
+    table_trackers,
+    table_waiters,
+)
 from benchmarks.machine import sentence
 
 PARTS = {
@@ -12,6 +21,8 @@ PARTS = {
     "waiters": table_waiters.section,
     "scale": table_scale.section,
     "sessions": table_sessions.section,
+    "runs": table_recording.section,
+    "trackers": table_trackers.section,
     "redaction": table_redaction.section,
 }
 

@@ -1,6 +1,6 @@
-"""Histories, races, faults, hosts and work beside 0.2.x at full size. Figures: docs/soak.json, docs/soak.md.
+"""Histories, races, faults, hosts, mirroring and work beside 0.2.x at full size. Figures: docs/soak.json, docs/soak.md.
 
-python -m soak.run [PART ...] [-- options for pytest]        parts: linear races faults hosts interop; without any, all
+python -m soak.run [PART ...] [-- options for pytest]      parts: linear races faults hosts mirroring interop; none: all
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ PARTS = {
     "races": "Races",
     "faults": "Faults",
     "hosts": "Hosts",
+    "mirroring": "Mirroring",
     "interop": "Beside 0.2.x",
 }
 """The folders of tests, each with its heading."""
@@ -33,7 +34,8 @@ _HEAD = """\
 # Long runs
 
 Written by `make soak`. A part is written only if every test in it passed: each history has an order that explains it,
-each race one winner, nothing is lost, nothing applied twice. The same figures for programs: [soak.json](soak.json).
+each race one winner, each mirrored transcript is its source, nothing is lost, nothing applied twice. The same figures
+for programs: [soak.json](soak.json).
 What these tests are: [How the guarantees are tested](correctness.md).
 """
 

@@ -42,9 +42,10 @@ def rates(model: str, provider: str = "", environ: Mapping[str, str] = os.enviro
     whole name, then by the longest beginning that ends in `*`.
     """
     named = environ.get("TRACECRAFT_PRICES")
-    path = Path(named) if named else Path.home() / OWN / FILE
+    # Asked for every call of a model that is exported, so without the weight of pathlib.
+    path = named or os.path.join(os.path.expanduser("~"), OWN, FILE)
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError as error:
         if named:
             raise _unusable(path, error.strerror or str(error)) from None
@@ -65,15 +66,15 @@ def _by_beginning(known: Mapping[str, OwnRates], names: Iterable[str]) -> OwnRat
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, modified_ns: int, size: int) -> Mapping[str, OwnRates]:
+def _read(path: str, modified_ns: int, size: int) -> Mapping[str, OwnRates]:
     """The prices in a file, read again where it changed."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_File).models
+        return msgspec.json.decode(Path(path).read_bytes(), type=_File).models
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _unusable(path, str(error)) from None
 
 
-def _unusable(path: Path, reason: str) -> UsageError:
+def _unusable(path: str, reason: str) -> UsageError:
     return UsageError(f"cannot use the prices in {path}: {reason}", hint=f"mend or remove it; it looks like {_EXAMPLE}")

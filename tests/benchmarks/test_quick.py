@@ -50,6 +50,27 @@ def test_a_quick_run_of_redaction(tmp_path: Path) -> None:
     assert (tmp_path / "performance.md").read_text() == tables.page(tmp_path / "results")
 
 
+def test_a_quick_run_of_runs(tmp_path: Path) -> None:
+    """It needs no server. Its times are not asserted."""
+    done = run_benchmarks("runs", "--quick", "--into", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    measured = json.loads((tmp_path / "results" / "runs.json").read_text())["measured"]
+    assert [(part["records"], part["away"]) for part in measured] == [(100, False), (100, True)]
+    assert all(run["spool_bytes"] == 0 for run in measured[0]["runs"])
+    assert all(run["spool_bytes"] > 0 for run in measured[1]["runs"])
+    assert (tmp_path / "performance.md").read_text() == tables.page(tmp_path / "results")
+
+
+def test_a_quick_run_of_trackers(tmp_path: Path) -> None:
+    """It makes do without the others where they are not installed."""
+    done = run_benchmarks("trackers", "--quick", "--into", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    measured = json.loads((tmp_path / "results" / "trackers.json").read_text())["measured"]
+    counts = [{run["number"] for runs in part["runs"].values() for run in runs} for part in measured]
+    assert counts == [{100}, {100}, {3 * 13}, {3 * 103}]
+    assert (tmp_path / "performance.md").read_text() == tables.page(tmp_path / "results")
+
+
 def test_the_committed_pages_are_made_from_the_committed_numbers() -> None:
     results = ROOT / "benchmarks" / "results"
     assert tables.page(results) == (ROOT / "docs" / "performance.md").read_text()
@@ -70,7 +91,8 @@ def test_what_is_carried_on_on_paper_adds_up() -> None:
 def test_an_unknown_part_is_refused() -> None:
     done = run_benchmarks("sped")
     assert done.returncode == 2
-    assert "'sped' is none of speed, waiters, scale, sessions, contention, redaction, pages" in done.stderr
+    parts = "speed, waiters, scale, sessions, runs, trackers, contention, redaction, pages"
+    assert f"'sped' is none of {parts}" in done.stderr
 
 
 def run_benchmarks(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.sessions.mirrored import Growing
 from tests.support.world import World
 
 HEAVY = {
@@ -42,6 +43,7 @@ def imported(world: World, *arguments: str, before: str = "") -> tuple[int, set[
 COMMANDS = [
     "claim design", "claim held", "complete mine", "release mine", "renew", "next", "memory set k v", "memory get k0",
     "memory list", "send b hello", "inbox", "inbox --new", "status", "step list", "step-status held", "log", "agents",
+    "run start x", "run log-metric m 1", "run log-usage --model m --input 1 --output 1", "run end",
 ]  # fmt: skip
 
 
@@ -51,6 +53,8 @@ def test_in_a_folder(folder_world: World, command: str) -> None:
     folder_world.open("b").memory.set("k0", {"a": [1]})
     folder_world.open("b").mailbox.send("a", "hello")
     folder_world.open("a").steps.claim("mine")
+    if command.startswith("run ") and command != "run start x":
+        folder_world.run("a", "run", "start", "x")
     code, names = imported(folder_world, *command.split())
     assert code in (0, 3, 4)
     assert not names & HEAVY
@@ -74,6 +78,14 @@ def test_on_a_cloud_store(cloud_world: World, command: str) -> None:
     assert not names & (HEAVY - {"obstore"})
     stores = {"tracecraft.store.azure", "tracecraft.store.gcs", "tracecraft.store.s3", "tracecraft.store.folder"}
     assert len(names & stores) == 1
+
+
+def test_a_flush_loads_nothing_that_only_large_parts_and_compaction_take(folder_world: World) -> None:
+    Growing.of(folder_world, "a").grow(3)
+    code, names = imported(folder_world, "session", "mirror", "--no-redact", "--yes")
+    assert code == 0
+    assert "tracecraft.sessions.mirror" in names
+    assert not names & (HEAVY | {"tempfile", "tracecraft.sessions.fetching"})
 
 
 def test_the_check_can_fail(folder_world: World) -> None:

@@ -35,6 +35,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory, ministack_endpoint: Endpoint,
     proxy.delay = 0.0
     for agent in ("a", "b"):
         world.run(agent, "init")
+    world.run("a", "run", "start", "x")
     return world
 
 
@@ -86,6 +87,9 @@ def chain(requests: list[Request]) -> str:
         ("wait-for doneN", 1),
         ("log", 2),
         ("agents", 3),
+        ("run log-metric m 1", 2),
+        ("run log-usage --model m --input 1 --output 1", 2),
+        ("run note hello", 2),
     ],
 )
 def test_waves(proxy: Proxy, slow: World, command: str, most: int) -> None:

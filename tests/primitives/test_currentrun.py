@@ -20,7 +20,7 @@ def world(tmp_path: Path) -> World:
     return World.in_folder(tmp_path)
 
 
-def work(world: World, **environment: str) -> None:
+def work(world: World, environment: dict[str, str]) -> None:
     """Something of every kind that leaves a record."""
     growing = Growing.of(world, "a")
     growing.grow(3)
@@ -36,7 +36,7 @@ def work(world: World, **environment: str) -> None:
         words = command.split()
         if words[-1] == "--if-version":
             words.append(world.run("a", "memory", "get", "k", "--json").json["version"])
-        world.run("a", *words, **environment)
+        world.run("a", *words, exits=0, stdin=b"", **environment)
 
 
 def objects(world: World) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def objects(world: World) -> dict[str, Any]:
 
 
 def test_everything_carries_the_run_of_the_environment(world: World) -> None:
-    work(world, TRACECRAFT_RUN=RUN, TRACECRAFT_SPAN=SPAN)
+    work(world, {"TRACECRAFT_RUN": RUN, "TRACECRAFT_SPAN": SPAN})
     found = objects(world)
     kinds = {key.partition("/")[0] for key in found}
     assert kinds == {"steps", "memory", "messages", "artifacts", "sessions", "events"}
@@ -58,7 +58,7 @@ def test_everything_carries_the_run_of_the_environment(world: World) -> None:
 
 
 def test_without_a_run_nothing_speaks_of_one(world: World) -> None:
-    work(world)
+    work(world, {})
     assert not [key for key, body in objects(world).items() if "run" in body or "span" in body]
 
 

@@ -19,11 +19,10 @@ from tracecraft.runs.meta import RunMeta
 AGENT = "a"
 
 
-def begin(world: World, source: str, *, import_it: bool = True, **variables: str) -> subprocess.Popen[str]:
+def begin(world: World, source: str, **variables: str) -> subprocess.Popen[str]:
     """Start a program in a folder and home of its own."""
-    head = "import tracecraft\n" if import_it else ""
     return subprocess.Popen(
-        [sys.executable, "-c", head + textwrap.dedent(source)],
+        [sys.executable, "-c", "import tracecraft\n" + textwrap.dedent(source)],
         cwd=world.folder(AGENT),
         env=world.environment(AGENT, **variables),
         stdin=subprocess.DEVNULL,
@@ -68,8 +67,8 @@ class Stored:
 
     def parent_of(self, name: str) -> str:
         """The name of the span that a span lies in."""
-        names = {line.span: line.name for line in self.of(log.Span)}
-        return names.get(self.spans[name].parent, "")
+        names: dict[str, str] = {line.span: line.name for line in self.of(log.Span)}
+        return names.get(str(self.spans[name].parent), "")
 
     @property
     def statuses(self) -> dict[str, str]:

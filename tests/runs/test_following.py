@@ -309,10 +309,16 @@ def test_child_processes(world: World) -> None:
     assert stored.record.run == outer.meta.run
 
 
-def test_child_processes_find_the_project_that_init_chose(folder_world: World) -> None:
+@pytest.mark.parametrize("chosen", ["arguments", "a settings file"])
+def test_child_processes_find_the_project_that_was_chosen(folder_world: World, chosen: str) -> None:
+    arguments = 'project="other", store="./elsewhere"' if chosen == "arguments" else ""
+    if not arguments:
+        folder_world.run("a", "init", "--store", "./elsewhere", "--project", "other")
     program = f"""
-        import subprocess, sys
-        tracecraft.init(project="other", store="./elsewhere")
+        import os, subprocess, sys
+        if not {arguments!r}:
+            del os.environ["TRACECRAFT_STORE"], os.environ["TRACECRAFT_PROJECT"]
+        tracecraft.init({arguments})
         with tracecraft.run("outer"):
             subprocess.run([sys.executable, "-c", {CHILD!r}], check=True, cwd="/")
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.programs import begin, event_bodies, only_run, run, runs
+from tests.runs.programs import event_bodies, only_run, run, runs
 from tests.support.world import World
 from tracecraft.runs import log
 
@@ -167,6 +167,23 @@ def test_a_run_is_ended_by_hand_once(folder_world: World) -> None:
     assert (found.status, found.meta.error) == ("failed", "too slow")
 
 
+def test_the_project_carries_the_run_that_the_code_is_in(folder_world: World) -> None:
+    program = """
+        project = tracecraft.init()
+        project.memory.set("before", 1)
+        with tracecraft.run("x") as run:
+            with run.step("s"):
+                project.memory.set("within", 1)
+        project.memory.set("after", 1)
+    """
+    run(folder_world, program)
+    found = only_run(folder_world)
+    bodies = {body["subject"]: body for body in event_bodies(folder_world, ["memory.set"])}
+    assert (bodies["within"]["run"], bodies["within"]["span"]) == (found.meta.run, found.spans["s"].span)
+    assert "run" not in bodies["before"]
+    assert "run" not in bodies["after"]
+
+
 def test_nested_runs_and_where_the_code_is(folder_world: World) -> None:
     program = """
         with tracecraft.run("outer") as outer:
@@ -313,7 +330,6 @@ def test_nothing_is_redacted_by_wish_alone(folder_world: World) -> None:
 def test_importing_is_free(folder_world: World) -> None:
     program = """
         import sys
-        import tracecraft
         assert not [name for name in sys.modules if name.startswith("tracecraft.")]
         assert "msgspec" not in sys.modules
         assert "run" in dir(tracecraft) or tracecraft.run
@@ -322,6 +338,4 @@ def test_importing_is_free(folder_world: World) -> None:
         except AttributeError as error:
             print(error)
     """
-    process = begin(folder_world, program, import_it=False)
-    assert process.communicate(timeout=60)[0] == "module 'tracecraft' has no attribute 'nothing'\n"
-    assert process.returncode == 0
+    assert run(folder_world, program).out == "module 'tracecraft' has no attribute 'nothing'\n"

@@ -21,6 +21,12 @@ from tests.support.world import World
 FOLLOW = ("session", "mirror", "--harness", "pi", "--no-redact", "--yes", "--follow", "--json")
 
 
+def told_of_sessions(world: World) -> list[tuple[str, str]]:
+    """The events of sessions and who wrote them."""
+    told = (entry.name for entry in world.open().events.timeline())
+    return [(name.type, name.agent) for name in told if name.type.startswith("session.")]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_lines_are_mirrored_as_they_are_written(world: World, number: signal.Signals) -> None:
     source = Growing.of(world, "writer")
@@ -36,6 +42,7 @@ def test_lines_are_mirrored_as_they_are_written(world: World, number: signal.Sig
         assert follower.process.wait(60) == 0, follower.errors
     assert reassembled(world) == source.data, "what was written before the end is mirrored"
     assert manifest(world).ended_at
+    assert told_of_sessions(world) == [("session.start", "writer"), ("session.end", "writer")]
 
 
 def test_an_unfinished_line_waits(folder_world: World) -> None:
@@ -127,6 +134,7 @@ def test_a_session_that_is_stopped_elsewhere_is_followed_no_longer(folder_world:
         source.grow(1)
         assert follower.process.wait(60) == 0, follower.errors
     assert manifest(world).ended_at
+    assert told_of_sessions(world)[1:] == [("session.end", "other")], "it is told once, by whoever stopped it"
     world.run("writer", *FOLLOW[:6])
     assert reassembled(world) == source.data
     assert manifest(world).ended_at is None, "mirroring it again takes the end back"

@@ -36,6 +36,19 @@ def forget(world: World, agent: str) -> None:
     shutil.rmtree(Path(world.environment(agent)["HOME"], ".tracecraft"))
 
 
+def dying(world: World, unit: str, n: int, moment: Moment) -> subprocess.CompletedProcess[bytes]:
+    """Mirror, killed at the n-th write or call to a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.faults.dying", unit, str(n), moment, *MIRROR],
+        cwd=world.folder("writer"),
+        env=world.environment("writer", PYTHONPATH=str(ROOT)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+
 def test_what_is_written_is_mirrored_byte_for_byte(world: World) -> None:
     source = Growing.of(world, "writer")
     for lines in (3, 0, 40, 1):
@@ -184,15 +197,7 @@ def test_killed_at_every_write_to_a_folder(folder_world: World, unit: str) -> No
     world.open("setup").probe()
     for n in range(1, MOST):
         source.grow(2)
-        died = subprocess.run(
-            [sys.executable, "-m", "tests.faults.dying", unit, str(n), ("before", "after")[n % 2], *MIRROR],
-            cwd=world.folder("writer"),
-            env=world.environment("writer", PYTHONPATH=str(ROOT)),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
+        died = dying(world, unit, n, BOTH[n % 2])
         if n % 4 == 0:
             forget(world, "writer")
         if died.returncode == 0:
@@ -203,6 +208,28 @@ def test_killed_at_every_write_to_a_folder(folder_world: World, unit: str) -> No
     assert reassembled(world) == source.data
     assert [made.g for made in manifest(world).generations] == [1]
     assert not orphans(world)
+
+
+def test_killed_while_it_compacts(tmp_path: Path) -> None:
+    """At its first write to the store, its second and so on, of a flush that merges sixteen parts."""
+    left = []
+    for n in range(1, MOST):
+        world = World.in_folder(tmp_path / str(n))
+        source = Growing.of(world, "writer")
+        mirror = mirror_of(world.open("writer"), source)
+        for _ in range(15):
+            source.grow(1)
+            mirror.flush()
+        source.grow(1)
+        died = dying(world, "write", n, "after")
+        left.append(len(orphans(world)))
+        source.grow(1)
+        world.run("writer", *MIRROR)
+        assert reassembled(world) == source.data
+        assert not orphans(world)
+        if died.returncode == 0:
+            break
+    assert max(left) > 10, "it was killed when it had merged them"
 
 
 def test_parts_that_nobody_names_are_swept(folder_world: World) -> None:

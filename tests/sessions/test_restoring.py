@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.sessions.mirrored import SESSION as PI_SESSION
+from tests.sessions.mirrored import Growing, reassembled
 from tests.sessions.stored import SESSION, part_key, put_session, said, stored_manifest
 from tests.sessions.transcripts import claude, codex
 from tests.support.world import World
 
 two_stores = pytest.mark.parametrize("world", ["folder", "ministack"], indirect=True)
+MIRROR = ("session", "mirror", "--session-id", PI_SESSION, "--yes")
 
 
 def home(world: World, agent: str) -> Path:
@@ -58,6 +61,31 @@ def test_a_codex_session_goes_on_on_another_machine(world: World) -> None:
     assert result["path"] == str(path)
     assert path.read_bytes() == written.read_bytes()
     assert result["resume"] == f"cd {folder} && codex resume {codex.SESSION}"
+
+
+def test_a_restored_copy_without_secrets_is_told_from_a_rewritten_source(folder_world: World) -> None:
+    world, source = folder_world, Growing.of(folder_world, "here")
+    source.grow(3)
+    source.write({"type": "message", "text": "postgres://ada:Tr0ub4dor-and-3@db.example.org/shop"})
+    source.grow(3)
+    first = world.run("here", *MIRROR, "--json").json["sessions"][0]
+    assert first["redactions"]
+    source.path.unlink()
+    restored = Path(world.run("here", "session", "restore", PI_SESSION, "--json").json["path"])
+    with open(restored, "ab") as file:
+        file.write(said("user", "and on"))
+    told = world.run("here", *MIRROR).out
+    assert "restored copy" in told
+    assert "rewritten" not in told
+    assert reassembled(world) == restored.read_bytes()
+    restored.write_bytes(beginning_of(restored, 2) + said("user", "something else"))
+    again = world.run("here", *MIRROR, "--json").json["sessions"][0]
+    assert (again["anew"], again["copies"]) == ([""], [])
+
+
+def beginning_of(path: Path, lines: int) -> bytes:
+    """The first so many lines of a file."""
+    return b"".join(path.read_bytes().splitlines(keepends=True)[:lines])
 
 
 def test_a_file_of_other_content_is_never_overwritten(folder_world: World) -> None:

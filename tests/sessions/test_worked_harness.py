@@ -23,9 +23,11 @@ def write(path: Path, *records: object) -> None:
         file.write(b"".join(json.dumps(record).encode() + b"\n" for record in records))
 
 
-def package(root: Path) -> str:
+def package(root: Path, *, skims: bool) -> str:
     """A folder to import from in which the package of the page is installed; nothing is downloaded."""
-    (module,) = (block.text for block in blocks(PAGE) if block.language == "python")
+    module, skimmed = (block.text for block in blocks(PAGE) if block.language == "python")
+    if skims:
+        module = f"{module}\n\n{skimmed}\n\nParrot.skimmed = Skimmed\n"
     (described,) = (tomllib.loads(block.text) for block in blocks(PAGE) if block.language == "toml")
     project = described["project"]
     points = project["entry-points"][GROUP]
@@ -37,11 +39,11 @@ def package(root: Path) -> str:
     return str(root)
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> str:
+@pytest.fixture(params=[False, True], ids=["whole", "skimmed"])
+def installed(tmp_path: Path, request: pytest.FixtureRequest) -> str:
     root = tmp_path / "site-packages"
     root.mkdir()
-    return package(root)
+    return package(root, skims=request.param)
 
 
 @pytest.fixture

@@ -151,9 +151,16 @@ def _line(found: Found, flushed: Flushed) -> str:
         return f"{who}: nothing new"
     hidden = ", ".join(f"{rule} {count}" for rule, count in sorted(flushed.redactions.items()))
     redacted = f"; redacted: {one_line(hidden)}" if hidden else ""
-    anew = "; its source was rewritten and is mirrored anew" if flushed.anew else ""
     parts = "1 part" if flushed.parts == 1 else f"{flushed.parts} parts"
-    return f"{who}: {flushed.source_bytes} bytes in {parts}{redacted}{anew}"
+    return f"{who}: {flushed.source_bytes} bytes in {parts}{redacted}{_begun_again(flushed)}"
+
+
+def _begun_again(flushed: Flushed) -> str:
+    if not flushed.anew:
+        return ""
+    if set(flushed.anew) == set(flushed.copies):
+        return "; its source is a restored copy, without what redaction took out, and is mirrored anew"
+    return "; its source was rewritten and is mirrored anew"
 
 
 def _document(found: Found, flushed: Flushed) -> dict[str, Any]:
@@ -166,4 +173,5 @@ def _document(found: Found, flushed: Flushed) -> dict[str, Any]:
         "parts": flushed.parts,
         "redactions": dict(flushed.redactions),
         "anew": flushed.anew,
+        "copies": flushed.copies,
     }

@@ -19,6 +19,7 @@ COMMANDS: Modules = {
     "inspect": ("run_show", "inspect_run"),
     "compare": ("run_compare", "compare"),
     "metrics": ("run_compare", "metrics"),
+    "export": ("run_export", "export"),
     "delete": ("run_upkeep", "delete"),
     "reindex": ("run_upkeep", "reindex"),
 }

@@ -10,6 +10,7 @@ import msgspec
 
 from tracecraft.cli.face import TIME, Face, command
 from tracecraft.cli.output import show_time
+from tracecraft.cli.run_leftovers import send_leftovers
 from tracecraft.cli.run_output import (
     cost_document,
     fitted,
@@ -75,6 +76,7 @@ def list_runs(
     metrics = [MetricIs.parse(text) for text in conditions]
     wanted = Wanted(statuses, tags, group, who, name, since, metrics, [ParamIs.parse(text) for text in params])
     order = Order.parse(sort)
+    send_leftovers(face)
     listing = read_rows(face.project)
     chosen = select(listing.rows, wanted, order, reverse=reverse)
     shown = chosen[: limit or None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracecraft.cli.run_leftovers import send_leftovers
 from tracecraft.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ def find_run(face: Face, given: str | None) -> str:
     given = given or face.project.run
     if not given:
         raise UsageError("no run is named and none is current here", hint="name one: tracecraft run list")
+    send_leftovers(face)
     return find(face.project, given)
 
 

@@ -36,9 +36,9 @@ def export(face: Face, session_id: str, kind: str, output: Path | None, name: st
     Example:
       tracecraft session export 7505c804 --format markdown -o session.md
     """
-    from tracecraft.sessions.exporting import save
     from tracecraft.sessions.finding import Sessions
     from tracecraft.sessions.reading import Stream
+    from tracecraft.wholefile import save
 
     stream = Stream(face.project, Sessions(face.project).find(session_id), name)
     tell_gaps(face, stream)

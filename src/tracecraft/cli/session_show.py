@@ -141,7 +141,7 @@ def _head(face: Face, stream: Stream) -> Iterator[str]:
 
 def _tell_change(face: Face, stream: Stream, *, anew: bool) -> None:
     if anew:
-        face.project.say("the source was rewritten: a new generation is mirrored, which begins here")
+        face.project.say("a new generation is mirrored, which begins here: the source was rewritten or restored")
         tell_gaps(face, stream)
     if stream.manifest.ended_at:
         face.project.say("the session has ended; should it go on, so does this")

@@ -19,6 +19,7 @@ from tracecraft.errors import Conflict, Unreachable
 from tracecraft.records import commit, new_id
 from tracecraft.runs import index, log
 from tracecraft.runs.beginning import present, resumed
+from tracecraft.runs.compacting import compact_when_ended
 from tracecraft.runs.index import IndexEntry
 from tracecraft.runs.log import Known
 from tracecraft.runs.meta import RunMeta, Status, head_of
@@ -117,6 +118,7 @@ def _write(project: Project, meta: RunMeta, lines: Sequence[Known]) -> None:
     if project.has_agent:
         items += project.agents.beat_item()
     put_many(project.store, items)
+    compact_when_ended(project, writer)
 
 
 def _introduction(project: Project) -> Known:

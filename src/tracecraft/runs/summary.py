@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -17,9 +17,11 @@ _CALLS_REMEMBERED = 4096
 _COUNTERS: dict[type[Line], str] = {Span: "spans", Note: "notes", Artifact: "artifacts"}
 
 
-class Metric(msgspec.Struct, omit_defaults=True):
-    """A metric so far, of its finite values. `last` is the one with the latest `at`; `points` is every `stride`-th one,
-    at most 16."""
+# Lists of runs hold these by the ten thousand. They are in no cycle (`gc=False`), so that the collector need
+# not go through them again and again while they are read.
+class Metric(msgspec.Struct, omit_defaults=True, gc=False):
+    """A metric so far, of its finite values. `last` is the value with the latest `at`. `points` is every `stride`-th
+    value, at most 16."""
 
     last: float
     at: float
@@ -33,12 +35,18 @@ class Metric(msgspec.Struct, omit_defaults=True):
     def add(self, value: float, at: float, step: float | None) -> None:
         if at >= self.at:
             self.last, self.at, self.step = value, at, step
-        self.min, self.max = (value, value) if self.count == 0 else (min(self.min, value), max(self.max, value))
-        if self.count % self.stride == 0:
+        count = self.count
+        if count == 0:
+            self.min = self.max = value
+        elif value < self.min:
+            self.min = value
+        elif value > self.max:
+            self.max = value
+        if count % self.stride == 0:
             self.points.append(value)
             if len(self.points) > _MOST_POINTS:
                 self.points, self.stride = self.points[::2], 2 * self.stride
-        self.count += 1
+        self.count = count + 1
 
     def merge(self, other: Metric) -> None:
         if other.at >= self.at:
@@ -49,14 +57,14 @@ class Metric(msgspec.Struct, omit_defaults=True):
         self.count += other.count
 
 
-class Given(msgspec.Struct, array_like=True):
+class Given(msgspec.Struct, array_like=True, gc=False):
     """A value and when it was given; the later one counts."""
 
     at: float
     value: Any
 
 
-class Tokens(msgspec.Struct, omit_defaults=True):
+class Tokens(msgspec.Struct, omit_defaults=True, gc=False):
     """Sums of tokens: `input` with what came from or went into a cache, `output` with `reasoning`."""
 
     input: int = 0
@@ -73,7 +81,7 @@ class Tokens(msgspec.Struct, omit_defaults=True):
         self.reasoning += sign * other.reasoning
 
 
-class Spent(msgspec.Struct, omit_defaults=True):
+class Spent(msgspec.Struct, omit_defaults=True, gc=False):
     """What one agent's calls of one model used. `cost` is what was reported, in US dollars; `unreported` are the
     tokens of the calls whose cost nobody reported, which `calls_unreported` counts."""
 
@@ -166,8 +174,10 @@ class Summary(msgspec.Struct, omit_defaults=True):
 
     def _time(self, at: float) -> None:
         if at:
-            self.first = at if not self.first else min(self.first, at)
-            self.last = max(self.last, at)
+            if at < self.first or not self.first:
+                self.first = at
+            if at > self.last:
+                self.last = at
 
 
 class Summing:
@@ -200,17 +210,17 @@ class Summing:
             setattr(summary, counter, getattr(summary, counter) + 1)
 
     def _metrics(self, line: Metrics) -> None:
-        metrics = self.summary.metrics
+        metrics, at, step = self.summary.metrics, line.at, line.step
         for name, value in line.values.items():
-            if not math.isfinite(value):
+            if not isfinite(value):
                 continue  # JSON could not hold it, and no sum or extreme could be told from then on
             metric = metrics.get(name)
             if metric is None:
                 if len(metrics) >= MOST_NAMES:
                     self.summary.cut = True
                     continue
-                metric = metrics[name] = Metric(value, line.at, line.step)
-            metric.add(value, line.at, line.step)
+                metric = metrics[name] = Metric(value, at, step)
+            metric.add(value, at, step)
 
     def _given(self, known: dict[str, Given], at: float, values: dict[str, Any]) -> None:
         for name, value in values.items():

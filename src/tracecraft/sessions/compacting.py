@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tracecraft import clock
-from tracecraft.errors import Conflict, Corrupt, NotFound, StoreError
-from tracecraft.records import Stored, commit
+from tracecraft.errors import Conflict, Corrupt, StoreError
+from tracecraft.records import Stored, commit, read
 from tracecraft.sessions.manifest import Manifest, Part, part_key
 from tracecraft.sessions.parts import merge_parts
 from tracecraft.sessions.sweeping import delete_keys, sweep
@@ -64,7 +63,7 @@ def compact(project: Project, stored: Stored[Manifest], keep_tail: int = 0) -> S
 def merge(project: Project, stored: Stored[Manifest], runs: Sequence[Run]) -> Stored[Manifest]:
     """Replace each run by one part. Raises Conflict, with nothing changed, when somebody else changed the manifest."""
     manifest = stored.record
-    made = {run[0].uuid: _merged(project, manifest, run) for run in runs}
+    made = {run[0].uuid: _merged(project, stored, run) for run in runs}
     replaced = {part.uuid: part for run in runs for part in run}
     parts = [made.get(part.uuid, part) for part in manifest.parts if part.uuid in made or part.uuid not in replaced]
     try:
@@ -77,11 +76,12 @@ def merge(project: Project, stored: Stored[Manifest], runs: Sequence[Run]) -> St
     return stored
 
 
-def _merged(project: Project, manifest: Manifest, run: Run) -> Part:
+def _merged(project: Project, stored: Stored[Manifest], run: Run) -> Part:
     """The run as one part, uploaded."""
+    manifest = stored.record
     first, last = run[0], run[-1]
     key_of = partial(project.layout.part, manifest.harness, manifest.session_id, first.seq)
-    short_id, sha256 = merge_parts(project.store, key_of, _contents(project, manifest, run))
+    short_id, sha256 = merge_parts(project.store, key_of, _contents(project, stored, run))
     redactions: Counter[str] = Counter()
     for part in run:
         redactions.update(part.redactions)
@@ -99,20 +99,25 @@ def _merged(project: Project, manifest: Manifest, run: Run) -> Part:
     )
 
 
-def _contents(project: Project, manifest: Manifest, run: Run) -> Iterator[bytes]:
-    """The parts' bytes, each checked against its checksum before it is used. Raises Corrupt."""
-    for part in run:
-        key = part_key(project.layout, manifest, part)
-        try:
-            data = project.store.get(key).data
-        except NotFound:
-            data = b""
-        if hashlib.sha256(data).hexdigest() != part.sha256:
-            raise Corrupt(
-                f"{key} is missing or not what was uploaded",
-                hint=f"tracecraft session verify {manifest.session_id} --repair",
-            )
-        yield data
+def _contents(project: Project, stored: Stored[Manifest], run: Run) -> Iterator[bytes]:
+    """The parts' bytes, each part checked before it is used. Raises Corrupt, and Conflict for what is there no more."""
+    from tracecraft.sessions.fetching import fetch  # slow to import, and few flushes compact
+
+    for part, chunks, damage in fetch(project, stored.record, run):
+        if damage:
+            raise _damaged(project, stored, part)
+        yield from chunks
+
+
+def _damaged(project: Project, stored: Stored[Manifest], part: Part) -> Exception:
+    """A part that somebody else has merged meanwhile is no damage."""
+    now = read(project.store, stored.key, Manifest)
+    if now is None or now.etag != stored.etag:
+        return Conflict(stored.key)
+    return Corrupt(
+        f"{part_key(project.layout, stored.record, part)} is missing or not what was uploaded",
+        hint=f"tracecraft session verify {stored.record.session_id} --repair",
+    )
 
 
 def _runs(manifest: Manifest, at_least: int, below: int) -> Iterator[Run]:

@@ -14,10 +14,15 @@ from tracecraft.sessions.redactor import Redactor
 
 
 class Place(NamedTuple):
-    """Where a stream goes on: a generation of the manifest, or None for a new one; and what is new there."""
+    """Where a stream goes on: a generation of the manifest, or None for a new one; and what is new there.
+
+    `is_copy` tells of a new one that its source begins with what is stored of another, so without what redaction took
+    out there: a session that was restored.
+    """
 
     generation: Generation | None
     batch: Batch | None
+    is_copy: bool = False
 
 
 class Reader:
@@ -32,13 +37,15 @@ class Reader:
 
     def place(self, manifest: Manifest, source: Source) -> Place:
         """Where the stream of this source goes on. Raises OSError when it cannot be read at present."""
-        for generation in self._candidates(manifest, source.stream):
+        known = self._candidates(manifest, source.stream)
+        for generation in known:
             try:
                 if self._is_source_of(manifest, generation, source):
                     return Place(generation, self.read_on(source, generation))
             except Restarted:
                 continue
-        return Place(None, self._harness.read_new(self._found, source, None))
+        is_copy = any(self._is_stored(manifest, generation, source) for generation in known)
+        return Place(None, self._harness.read_new(self._found, source, None), is_copy)
 
     def read_on(self, source: Source, generation: Generation) -> Batch | None:
         """What lies behind the end of a generation. Raises Restarted."""
@@ -75,4 +82,22 @@ class Reader:
                 digest.update(piece)
             if digest.hexdigest() != part.sha256:
                 return False
+        return True
+
+    def _is_stored(self, manifest: Manifest, generation: Generation, source: Source) -> bool:
+        """Whether the source begins with what redaction left of a generation from which it took something."""
+        parts = manifest.parts_of(generation.g)
+        if not any(part.redactions for part in parts):
+            return False
+        at = 0
+        try:
+            for part in parts:
+                digest = hashlib.sha256()
+                for chunk in self._harness.read_again(source, at, at + part.uploaded_bytes):
+                    digest.update(chunk)
+                if digest.hexdigest() != part.sha256:
+                    return False
+                at += part.uploaded_bytes
+        except Restarted:
+            return False
         return True

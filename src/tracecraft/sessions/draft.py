@@ -15,6 +15,7 @@ from tracecraft.sessions.bookmarks import Bookmarks
 from tracecraft.sessions.harness import Source
 from tracecraft.sessions.manifest import Generation, Manifest, Origin, Part, counted
 from tracecraft.sessions.sweeping import delete_keys
+from tracecraft.sessions.telling import tell
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -27,7 +28,7 @@ class Draft:
     """What the manifest will be.
 
     `stored` is what it is, None while there is none. `named` are the parts that this draft has made true so far, and
-    `opened` the streams that it began anew.
+    `opened` the streams that it began anew, `copies` those among them whose source is a restored copy.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Draft:
         self._waiting: list[Part] = []
         self.named: list[Part] = []
         self.opened: list[str] = []
+        self.copies: list[str] = []
 
     def begin_upload(self) -> None:
         """To be called before a part is uploaded."""
@@ -77,18 +79,22 @@ class Draft:
 
     def finish(self, *, ended: bool) -> None:
         """Make the draft true, if anything is to be changed. Raises Conflict, StoreError."""
-        if ended and self.manifest.parts and not self.manifest.ended_at:
+        ends = ended and bool(self.manifest.parts) and not self.manifest.ended_at
+        if ends:
             self.manifest = msgspec.structs.replace(self.manifest, ended_at=clock.now())
         changed = self.stored is None or self.manifest is not self.stored.record
         if changed and self.manifest.parts:
-            self._swap()
+            swapped = self._swap()
+            if ends:
+                tell(self._project, "session.end", swapped, "has ended")
 
     def abandon(self) -> None:
         """Remove what was uploaded and certainly is not named."""
         delete_keys(self._project, self._unnamed)
         self._unnamed.clear()
 
-    def _swap(self) -> None:
+    def _swap(self) -> Stored[Manifest]:
+        """Make the draft true as it is; returns it as it is stored."""
         first = self.stored is None
         record = msgspec.structs.replace(
             counted(self.manifest),
@@ -110,12 +116,8 @@ class Draft:
         self._waiting.clear()
         self._swap_at = Deadline(_SWAP_EVERY)
         if first:
-            self._tell("session.start")
-
-    def _tell(self, kind: str) -> None:
-        subject = self.manifest.session_id
-        item = self._project.events.item(kind, subject, about=self._key, harness=self.manifest.harness)
-        self._project.write_after([item], done=f"the session {subject} is mirrored")
+            tell(self._project, "session.start", self.stored, "is mirrored")
+        return self.stored
 
 
 def _inode(source: Source) -> int:

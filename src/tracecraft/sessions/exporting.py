@@ -5,11 +5,8 @@ What was said is a quotation below a heading of ours, so it can neither pass for
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from pathlib import Path
 
 from tracecraft.sessions.message import Message
 from tracecraft.sessions.rendering import in_full, show_time, squeezed
@@ -32,23 +29,6 @@ def markdown(title: str, facts: Sequence[tuple[str, str]], messages: Iterable[Me
 def plain(text: str) -> str:
     """A text on one line in which nothing means anything to Markdown."""
     return _escaped(_SPECIAL.sub(r"\\\1", squeezed(text, 300)))
-
-
-def save(path: Path, pieces: Iterable[bytes]) -> int:
-    """Write a file that only its owner can read, complete or not at all; returns its size. It replaces one there is."""
-    temporary = path.absolute().parent / f".{path.name[:100]}.{os.urandom(4).hex()}.part"
-    size = 0
-    try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            for piece in pieces:
-                size += file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
-    return size
 
 
 def _heading(message: Message) -> str:

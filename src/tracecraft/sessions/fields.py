@@ -27,12 +27,15 @@ def text(value: Any) -> str:
 
 def count(value: Any) -> int:
     """A number of things: never negative, never more than every reader of JSON can hold."""
-    if type(value) is int:
-        return min(max(0, value), _MOST)
-    return min(max(0, int(value)), _MOST) if isinstance(value, float) and math.isfinite(value) else 0
+    number = value if type(value) is int else _whole(value)
+    return number if 0 <= number <= _MOST else min(max(0, number), _MOST)
+
+
+def _whole(value: Any) -> int:
+    return int(value) if isinstance(value, float) and math.isfinite(value) else 0
 
 
 def dollars(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) is not float and type(value) is not int:
         return None
     return float(value) if 0 <= value <= _MOST else None

@@ -58,7 +58,12 @@ class Source(msgspec.Struct, frozen=True):
     @property
     def is_text(self) -> bool:
         """Whether the source is text, and not one JSON record a line."""
-        return self.whole and self.path.suffix != ".jsonl"
+        return is_text(self.stream, whole=self.whole)
+
+
+def is_text(stream: str, *, whole: bool) -> bool:
+    """Whether a stream is a file of text that belongs to the session, and not one record a line."""
+    return whole and not stream.endswith(".jsonl")
 
 
 class Batch(msgspec.Struct):
@@ -82,7 +87,10 @@ class Restarted(Exception):
 
 
 class Harness(Protocol):
-    """Where a coding agent keeps its transcripts. All methods only read."""
+    """Where a coding agent keeps its transcripts. All methods only read.
+
+    A harness may also have `skimmed`: a TypedDict of what statistics need of a record. They come out the same without.
+    """
 
     name: str
 

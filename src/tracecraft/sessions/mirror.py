@@ -41,13 +41,17 @@ _ATTEMPTS = 30
 
 
 class Flushed(msgspec.Struct):
-    """What a flush has mirrored. `anew` are the streams whose source was not continued but begun again."""
+    """What a flush has mirrored. `anew` are the streams whose source was not continued but begun again.
+
+    `copies` are those among them whose source is a restored copy, which lacks what redaction took out.
+    """
 
     source_bytes: int = 0
     uploaded_bytes: int = 0
     parts: int = 0
     redactions: Counter[str] = msgspec.field(default_factory=Counter)
     anew: list[str] = msgspec.field(default_factory=list)
+    copies: list[str] = msgspec.field(default_factory=list)
 
     def __bool__(self) -> bool:
         return self.parts > 0
@@ -59,7 +63,9 @@ class Flushed(msgspec.Struct):
             self.uploaded_bytes += part.uploaded_bytes
             self.redactions.update(part.redactions)
         self.parts += len(draft.named)
-        self.anew += draft.opened if draft.named else []
+        if draft.named:
+            self.anew += draft.opened
+            self.copies += draft.copies
 
 
 class Ended(Exception):
@@ -143,9 +149,9 @@ class SessionMirror:
             return
         if unswept:
             self._stored, _ = sweep(self._project, self._stored)
-        self._bookmarks.save()
         if flushed:
             self._stored = compact_if_many(self._project, self._stored)
+        self._bookmarks.save()
 
     def _begun(self) -> Manifest:
         """The manifest of a session that was never mirrored."""
@@ -160,7 +166,7 @@ class SessionMirror:
     def _take(self, draft: Draft, source: Source, least: int) -> None:
         """Upload what is new in a stream. A stream beside the main one that cannot be read now is left for later."""
         try:
-            generation, batch = self._reader.place(draft.manifest, source)
+            generation, batch, is_copy = self._reader.place(draft.manifest, source)
         except OSError:
             if source.stream == MAIN:
                 raise
@@ -169,6 +175,7 @@ class SessionMirror:
             return
         if generation is None:
             generation = draft.open_generation(source, self._machine)
+            draft.copies += [source.stream] if is_copy else []
         fold = Fold.from_json(generation.fold, bounded=True)
         while batch is not None:
             generation = self._append(draft, source, generation, batch, fold)
@@ -178,9 +185,9 @@ class SessionMirror:
         """Upload a batch as the generation's next part; returns the generation as it is with it."""
         seq = draft.manifest.next_seq()
         key_of = partial(self._project.layout.part, self._harness.name, self.found.session_id, seq)
-        on_line = _nothing if source.is_text else partial(fold.feed_line, self._harness)
+        on_lines = _nothing if source.is_text else partial(fold.feed_lines, self._harness)
         draft.begin_upload()
-        part = write_part(self._project.store, key_of, batch, self._redactor, text=source.is_text, on_line=on_line)
+        part = write_part(self._project.store, key_of, batch, self._redactor, text=source.is_text, on_lines=on_lines)
         end = generation.end + batch.size
         part = msgspec.structs.replace(part, seq=seq, g=generation.g, cursor_range=(generation.end, end))
         grown = msgspec.structs.replace(generation, end=end, cursor=batch.cursor, fold=fold.to_json())
@@ -189,5 +196,5 @@ class SessionMirror:
         return grown
 
 
-def _nothing(_line: bytes) -> None:
+def _nothing(_lines: object) -> None:
     """Lines of plain text say nothing to the statistics."""

@@ -22,23 +22,27 @@ _IN_MEMORY = 1 << 20
 _LONGEST_LINE = 1 << 20
 """Bytes of the longest line that is looked into for statistics. Longer ones are kept all the same."""
 
-OnLine = Callable[[bytes], None]
+OnLines = Callable[[list[Line]], None]
 
 
 def write_part(
-    store: Store, key_of: Callable[[str], str], batch: Batch, redactor: Redactor, *, text: bool, on_line: OnLine
+    store: Store, key_of: Callable[[str], str], batch: Batch, redactor: Redactor, *, text: bool, on_lines: OnLines
 ) -> Part:
     """Upload what a batch holds, redacted. The part has no place yet: `seq`, `g` and `cursor_range` are the caller's.
 
-    `key_of` spells the key of a new id. `on_line` sees every redacted line that is not too long.
+    `key_of` spells the key of a new id. `on_lines` sees every redacted line, several at a time.
     """
     redactions: Counter[str] = Counter()
     splitter, lines = Splitter(_LONGEST_LINE), 0
     with closing(_Content()) as content:
         for piece in redactor.redact(batch.chunks, redactions, text=text):
             content.add(piece)
-            lines += _look_at(splitter.feed(piece), on_line)
-        lines += _look_at(splitter.end(), on_line)
+            ended = splitter.feed(piece)
+            on_lines(ended)
+            lines += len(ended)
+        ended = splitter.end()
+        on_lines(ended)
+        lines += len(ended)
         short_id = new_short_id()
         content.upload(store, key_of(short_id))
     return Part(
@@ -106,13 +110,3 @@ class _Content:
         self._file.writelines(self._pieces)
         self._pieces.clear()
         self._waiting = 0
-
-
-def _look_at(lines: Iterable[Line], on_line: OnLine) -> int:
-    """Show the lines that are not too long; returns how many there are."""
-    count = 0
-    for line in lines:
-        count += 1
-        if isinstance(line, bytes):
-            on_line(line)
-    return count

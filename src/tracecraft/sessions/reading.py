@@ -14,7 +14,7 @@ from tracecraft.errors import Corrupt, Missing
 from tracecraft.records import Stored, read
 from tracecraft.sessions.fetching import Ahead, fetch
 from tracecraft.sessions.finding import check, is_there
-from tracecraft.sessions.harness import MAIN, Harness
+from tracecraft.sessions.harness import MAIN, Harness, is_text
 from tracecraft.sessions.lines import parse
 from tracecraft.sessions.manifest import Generation, Manifest, Part, part_key
 from tracecraft.sessions.message import Entry, Message
@@ -80,8 +80,8 @@ class Stream:
 
     @property
     def is_text(self) -> bool:
-        """Whether it is a file of text that belongs to the session, and not one record a line."""
-        return bool(self.generation and self.generation.whole) and not self.name.endswith(".jsonl")
+        """Whether it is text, and not one record a line."""
+        return self.generation is not None and is_text(self.name, whole=self.generation.whole)
 
     def gaps(self) -> Sequence[Gap]:
         """What is missing of the source, where 0.2.x or `verify --repair` took parts out."""

@@ -19,11 +19,12 @@ import msgspec
 from tracecraft.errors import UsageError, WrongState
 from tracecraft.records import Stored
 from tracecraft.sessions import registry, summing
-from tracecraft.sessions.exporting import save
 from tracecraft.sessions.harness import MAIN, Harness, Machine
 from tracecraft.sessions.lines import below
 from tracecraft.sessions.manifest import Manifest
 from tracecraft.sessions.reading import Stream
+from tracecraft.sessions.telling import tell
+from tracecraft.wholefile import save
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -61,7 +62,8 @@ def restore(
     files = {stream.name: _path(harness if to is None else None, main, stream.name) for stream in streams}
     _check(main, files)
     unchanged = _write(streams, files)
-    _tell(project, stored)
+    if project.has_agent:  # who only reads a store may restore from it, and then no event tells
+        tell(project, "session.restore", stored, "is restored", *project.agents.beat_item())
     return Restored(
         main,
         files,
@@ -180,11 +182,3 @@ def _resume(manifest: Manifest, main: Path, cwd: Path) -> str:
     command = _RESUME.get(manifest.harness, "")
     told = command.format(id=shlex.quote(manifest.session_id), path=shlex.quote(str(main)))
     return told if not told or cwd == Path.cwd() else f"cd {shlex.quote(str(cwd))} && {told}"
-
-
-def _tell(project: Project, stored: Stored[Manifest]) -> None:
-    """Who only reads a store may restore from it, and then no event tells."""
-    if project.has_agent:
-        subject = stored.record.session_id
-        event = project.events.item("session.restore", subject, about=stored.key, harness=stored.record.harness)
-        project.write_after([event, *project.agents.beat_item()], done=f"the session {subject} is restored")

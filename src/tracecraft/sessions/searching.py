@@ -18,7 +18,7 @@ from tracecraft.sessions.manifest import Manifest, part_key
 from tracecraft.sessions.message import Message
 from tracecraft.sessions.reading import Stream, messages
 from tracecraft.sessions.splitting import LongLine
-from tracecraft.sessions.statistics import seconds_of
+from tracecraft.sessions.times import seconds_of
 from tracecraft.store import get_many
 
 if TYPE_CHECKING:

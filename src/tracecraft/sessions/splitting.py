@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 
@@ -23,18 +22,22 @@ class Splitter:
         self._rest: list[bytes] = []
         self._size = 0
 
-    def feed(self, chunk: bytes) -> Iterator[Line]:
+    def feed(self, chunk: bytes) -> list[Line]:
         """The lines that end within the chunk."""
         first, *others = chunk.split(b"\n")
         self._add(first)
-        for rest in others:
-            yield self._take()
-            self._add(rest)
+        if not others:
+            return []
+        rest = others.pop()
+        lines = [self._take(), *others]
+        if len(chunk) > self._longest:
+            lines = [LongLine(len(line)) if len(line) > self._longest else line for line in lines]
+        self._add(rest)
+        return lines
 
-    def end(self) -> Iterator[Line]:
+    def end(self) -> list[Line]:
         """The last line, where it has no newline."""
-        if self._size:
-            yield self._take()
+        return [self._take()] if self._size else []
 
     def _add(self, piece: bytes) -> None:
         self._size += len(piece)

@@ -6,15 +6,18 @@ from there, so that statistics of a growing transcript cost only its new lines.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from tracecraft.sessions.harness import Harness
 from tracecraft.sessions.lines import parse
 from tracecraft.sessions.message import About, Entry, Message, Spent, Usage
+from tracecraft.sessions.splitting import Line, LongLine
+from tracecraft.sessions.times import LONGEST, is_older, moment, seconds_of
 
 OTHERS = "(others)"
 """Stands for the names of models and tools beyond the first so many."""
@@ -24,7 +27,7 @@ _REMEMBERED = 64
 _TITLE, _TITLE_FROM_TEXT = 200, 80
 _FROM_TEXT = -1
 _SHORT, _LONG = 200, 4096
-_LONGEST_TIME = 40  # characters
+_NOTHING = Usage()
 
 
 class Statistics(msgspec.Struct, omit_defaults=True):
@@ -114,28 +117,46 @@ class Fold:
         except msgspec.ValidationError:
             return fold
         fold._state = fold._known.state
-        fold._first, fold._last = _moment(fold._known.first), _moment(fold._known.last)
+        fold._first, fold._last = moment(fold._known.first), moment(fold._known.last)
         return fold
 
+    def feed_lines(self, harness: Harness, lines: Iterable[Line]) -> None:
+        """Lines of a transcript. What cannot be understood is counted and passed over; long lines are passed over.
+
+        Of a record only that is decoded which its harness declares as `skimmed`. One that does not fit, and every one
+        of a harness that declares nothing, is decoded as a whole.
+        """
+        decode = _decoder(getattr(harness, "skimmed", dict[str, Any])).decode
+        normalise = harness.normalise
+        for line in lines:
+            if isinstance(line, LongLine):
+                continue
+            record: dict[str, Any] | None
+            try:
+                record = decode(line)
+            except (ValueError, RecursionError):
+                record = parse(line)
+            if record is None:
+                self._known.unreadable += bool(line.strip())
+                continue
+            try:
+                for entry in list(normalise(record)):
+                    self.feed(entry)
+            except Exception:  # a record may be as odd as it likes; the others count all the same
+                self._known.unreadable += 1
+
     def feed_line(self, harness: Harness, line: bytes) -> None:
-        """A line of a transcript. What cannot be understood is counted and passed over."""
-        record = parse(line)
-        if record is None:
-            self._known.unreadable += bool(line.strip())
-            return
-        try:
-            for entry in list(harness.normalise(record)):
-                self.feed(entry)
-        except Exception:  # a record may be as odd as it likes; the others count all the same
-            self._known.unreadable += 1
+        """The same for one line."""
+        self.feed_lines(harness, [line])
 
     def feed(self, entry: Entry) -> None:
-        if isinstance(entry, About):
-            self._about(entry)
+        if isinstance(entry, Message):
+            if not self._state.copied:
+                self._message(entry)
         elif isinstance(entry, Spent):
             self._spent(entry)
-        elif not self._state.copied:
-            self._message(entry)
+        else:
+            self._about(entry)
         if entry.at and not self._state.copied:
             self._time(entry.at)
 
@@ -145,25 +166,31 @@ class Fold:
             state.session = state.session or _cut(about.session)
             state.copied = _cut(about.session) != state.session
         if about.turn and (state.copied or known.parent):
-            state.copied = _is_older(about.turn, state.session)
+            state.copied = is_older(about.turn, state.session)
         if state.copied:
             return
-        known.cwd = _cut(about.cwd, _LONG) or known.cwd
-        known.branch = _cut(about.branch) or known.branch
-        known.version = _cut(about.version) or known.version
-        known.parent = _cut(about.parent) or known.parent
+        if about.cwd and about.cwd != known.cwd:
+            known.cwd = _cut(about.cwd, _LONG)
+        if about.branch and about.branch != known.branch:
+            known.branch = _cut(about.branch)
+        if about.version and about.version != known.version:
+            known.version = _cut(about.version)
+        if about.parent:
+            known.parent = _cut(about.parent)
         self._model(about.model)
-        if about.title_rank >= state.title_rank:
+        if about.title and about.title_rank >= state.title_rank:
             self._title(about.title, about.title_rank, _TITLE)
 
     def _message(self, message: Message) -> None:
-        role = "injected" if message.injected else _cut(message.role)
-        _count(self._known.messages, role)
+        known, role = self._known, message.role
+        _count(known.messages, "injected" if message.injected else role)
         for call in message.calls:
-            _count(self._known.tools, _cut(call.name))
-        self._known.failed += message.role == "tool" and message.failed
-        self._model(message.model)
-        if role == "user" and not self._known.title:
+            _count(known.tools, call.name)
+        if message.failed and role == "tool":
+            known.failed += 1
+        if message.model:
+            self._model(message.model)
+        if role == "user" and not known.title and not message.injected:
             self._title(message.text, _FROM_TEXT, _TITLE_FROM_TEXT)
 
     def _spent(self, spent: Spent) -> None:
@@ -175,14 +202,15 @@ class Fold:
             self._known.usage, self._known.cost = {}, None
         self._model(spent.model)
         key = _cut(spent.key)
-        now = _Counted(_cut(spent.model) or state.model, spent.usage, spent.cost)
+        now = _Counted(state.model, spent.usage, spent.cost)
         before = state.spent.pop(key, None)
         if spent.running:
             self._add_growth(before, now)
         elif before and before.usage.output >= now.usage.output:
             now = before
         else:
-            self._add(before, -1)
+            if before:
+                self._add(before, -1)
             self._add(now, 1)
         state.spent[key] = now
         if self._bounded and len(state.spent) > _REMEMBERED:
@@ -196,12 +224,10 @@ class Fold:
         if before and _total(before.usage) <= _total(now.usage):
             self._add(_Counted(now.model, before.usage, before.cost), -1)
 
-    def _add(self, counted: _Counted | None, sign: int) -> None:
-        if counted is None:
-            return
+    def _add(self, counted: _Counted, sign: int) -> None:
         usage = self._known.usage
         name = _name_in(usage, counted.model)
-        usage[name] = _plus(usage.get(name, Usage()), counted.usage, sign)
+        usage[name] = _plus(usage.get(name, _NOTHING), counted.usage, sign)
         if counted.cost is not None:
             self._known.cost = (self._known.cost or 0.0) + sign * counted.cost
 
@@ -217,16 +243,22 @@ class Fold:
             self._known.title, self._state.title_rank = title, rank
 
     def _time(self, at: str) -> None:
-        if at == self._known.last or (moment := _moment(at)) is None:
+        if at == self._known.last or (told := moment(at)) is None:
             return
-        if self._first is None or moment < self._first:
-            self._first, self._known.first = moment, at[:_LONGEST_TIME]
-        if self._last is None or moment > self._last:
-            self._last, self._known.last = moment, at[:_LONGEST_TIME]
+        if self._first is None or told < self._first:
+            self._first, self._known.first = told, at[:LONGEST]
+        if self._last is None or told > self._last:
+            self._last, self._known.last = told, at[:LONGEST]
+
+
+@lru_cache
+def _decoder(shape: Any) -> msgspec.json.Decoder[dict[str, Any]]:
+    return msgspec.json.Decoder(shape)
 
 
 def _count(counts: dict[str, int], name: str) -> None:
-    name = _name_in(counts, name)
+    if name not in counts:
+        name = _name_in(counts, _cut(name))
     counts[name] = counts.get(name, 0) + 1
 
 
@@ -257,29 +289,3 @@ def _cut(text: str, length: int = _SHORT) -> str:
 def _one_line(text: str, length: int) -> str:
     words = "".join(letter if letter.isprintable() else " " for letter in text[:_LONG]).split()
     return " ".join(words)[:length].rstrip()
-
-
-def seconds_of(at: str) -> float | None:
-    """Seconds since 1970 of an RFC 3339 time; one without a zone is taken as UTC."""
-    moment = _moment(at)
-    try:
-        return moment.timestamp() if moment else None
-    except OverflowError:
-        return None
-
-
-def _moment(at: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(at[:_LONGEST_TIME])
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _is_older(turn: str, session: str) -> bool:
-    """Whether both ids tell when they were made, and the turn's was made before the session's."""
-    try:
-        ids = UUID(turn), UUID(session)
-    except ValueError:
-        return False
-    return all(each.version == 7 for each in ids) and ids[0].int >> 80 < ids[1].int >> 80

@@ -15,7 +15,8 @@ from tracecraft.sessions.manifest import Manifest
 from tracecraft.sessions.message import About, Usage
 from tracecraft.sessions.reading import Stream, entries
 from tracecraft.sessions.splitting import LongLine
-from tracecraft.sessions.statistics import Fold, Statistics, seconds_of
+from tracecraft.sessions.statistics import Fold, Statistics
+from tracecraft.sessions.times import seconds_of
 
 if TYPE_CHECKING:
     from tracecraft.project import Project

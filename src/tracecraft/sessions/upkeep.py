@@ -15,6 +15,7 @@ from tracecraft.sessions.compacting import compact
 from tracecraft.sessions.finding import check, is_there
 from tracecraft.sessions.manifest import Manifest
 from tracecraft.sessions.sweeping import delete_keys, part_keys
+from tracecraft.sessions.telling import tell
 from tracecraft.store import pause
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def end_session(project: Project, stored: Stored[Manifest]) -> Stored[Manifest]:
     if stored.record.ended_at:
         return stored
     ended = changed(project, stored, lambda now: commit(project.store, now.key, _ended(now.record), now))
-    _tell(project, "session.end", ended, "has ended")
+    tell(project, "session.end", ended, "has ended", *project.agents.beat_item())
     return ended
 
 
@@ -41,7 +42,8 @@ def compact_session(project: Project, stored: Stored[Manifest], keep_tail: int =
     """
     compacted = changed(project, stored, lambda now: compact(project, now, keep_tail))
     if compacted.etag != stored.etag:
-        _tell(project, "session.compact", compacted, "is compacted", parts=len(compacted.record.parts))
+        left = len(compacted.record.parts)
+        tell(project, "session.compact", compacted, "is compacted", *project.agents.beat_item(), parts=left)
     return compacted
 
 
@@ -52,7 +54,7 @@ def delete_session(project: Project, stored: Stored[Manifest], *, forget: bool =
     """
     if is_there(stored.record):
         stored = changed(project, stored, lambda now: commit(project.store, now.key, _tombstone(now.record), now))
-        _tell(project, "session.delete", stored, "is deleted")
+        tell(project, "session.delete", stored, "is deleted", *project.agents.beat_item())
     parts = part_keys(project, stored.record.harness, stored.record.session_id)
     delete_keys(project, parts)
     if forget:
@@ -88,9 +90,3 @@ def _ended(manifest: Manifest) -> Manifest:
 def _tombstone(manifest: Manifest) -> Manifest:
     """It tells nothing of what the session was about."""
     return Manifest(harness=manifest.harness, session_id=manifest.session_id, deleted_at=clock.now())
-
-
-def _tell(project: Project, kind: str, stored: Stored[Manifest], done: str, **details: int) -> None:
-    subject = stored.record.session_id
-    event = project.events.item(kind, subject, about=stored.key, harness=stored.record.harness, **details)
-    project.write_after([event, *project.agents.beat_item()], done=f"the session {subject} {done}")

@@ -66,6 +66,55 @@ def test_a_store_that_is_away_is_said_once_and_what_waits_is_sent(
     assert waiting(project) == []
 
 
+def test_nobody_waits_for_ever_once_a_recorder_is_closed(world: World, proxy: Proxy) -> None:
+    proxy.down = True
+    recorder = started(world.open())
+    note(recorder, 1)
+    assert not recorder.close(0.0)
+    assert not recorder.flush(0.1)
+    assert b'"text":"1"' in waiting(world.open())[0].read_bytes()
+    proxy.down = False
+    assert recorder.flush(SECONDS)
+    assert wait_until(lambda: recorder.close(1.0), seconds=SECONDS)
+    assert recorder.flush(SECONDS)
+
+
+def test_a_process_with_many_runs_ends_soon_though_the_store_is_away(world: World, proxy: Proxy) -> None:
+    proxy.down = True
+    process = program(
+        world,
+        """
+recorders = [Recorder.open(project, f"probe-{number:08x}", via="sdk") for number in range(40)]
+for number, recorder in enumerate(recorders): note(number)
+""",
+        opens=False,
+    )
+    assert ended(process).count("waits in") == 40
+    assert len(waiting(world.open("writer"))) == 40
+    proxy.down = False
+    assert recover(world.open("writer")).sent == 40
+    assert numbers(world.open("writer"), f"probe-{39:08x}") == [39]
+
+
+def test_memory_is_bounded_though_the_store_is_away(world: World, proxy: Proxy) -> None:
+    proxy.down = True
+    process = program(
+        world,
+        """
+import resource
+MIB = 1 << 20 if sys.platform == "darwin" else 1 << 10
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // MIB
+before = peak()
+for number in range(300): recorder.log(Note(text=200_000 * "x"))
+recorder.close(0.0)
+assert peak() - before < 50, (before, peak())
+os._exit(0)
+""",
+    )
+    ended(process)
+    assert waiting(world.open("writer"))[0].stat().st_size > 60_000_000
+
+
 def test_a_store_that_refuses_raises_nothing(world: World, proxy: Proxy, capsys: pytest.CaptureFixture[str]) -> None:
     rule = proxy.fault(Match(), Answer(403), times=None)
     project = world.open()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 
 from tracecraft.errors import UsageError
@@ -10,7 +9,7 @@ from tracecraft.runs.recorder.filecourier import FileCourier
 from tracecraft.runs.recorder.files import FileSender
 from tracecraft.runs.recorder.notices import Notices, why
 from tracecraft.runs.recorder.record import RunDeleted
-from tracecraft.runs.recorder.scribe import Mark, Wakeup
+from tracecraft.runs.recorder.scribe import Mark, Wakeup, start_thread
 from tracecraft.runs.recorder.sender import Sender
 from tracecraft.runs.recorder.spool import Spool
 
@@ -36,7 +35,8 @@ class Courier:
         self._failures = 0
         self.finished = False
         self.left = False
-        threading.Thread(target=self._run, name="tracecraft-courier", daemon=True).start()
+        if start_thread(self._run, "tracecraft-courier") is None:
+            self.finished = self.left = True
 
     @property
     def away(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tracecraft.runs.recorder.files import FileSender
 from tracecraft.runs.recorder.notices import Notices, why
-from tracecraft.runs.recorder.scribe import Wakeup
+from tracecraft.runs.recorder.scribe import Wakeup, start_thread
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 
@@ -28,8 +28,7 @@ class FileCourier:
         """There is something to send."""
         self.idle = False
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="tracecraft-files", daemon=True)
-            self._thread.start()
+            self._thread = start_thread(self._run, "tracecraft-files")
         self._wakeup.ring(urgent=True)
 
     def end(self) -> None:

@@ -3,7 +3,7 @@
 A line goes through three places, each emptied by a thread:
 
 - the queue, in memory: `log` puts the encoded line there and returns (`scribe.py`);
-- the spool, on disk: a tenth of a second later the scribe has numbered and written it (`spool.py`);
+- the spool, on disk: a twentieth of a second later the scribe has numbered and written it (`spool.py`);
 - the store: the courier sends what the spool has twice a second, again and again until the store has it (`sender.py`).
 """
 
@@ -14,17 +14,17 @@ import os
 import sys
 import threading
 import time
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from tracecraft import clock
 from tracecraft.records import new_id
 from tracecraft.runs.log import Artifact, Known, Lost
 from tracecraft.runs.meta import RunMeta
 from tracecraft.runs.recorder.encoding import encoded
-from tracecraft.runs.recorder.notices import Notices
+from tracecraft.runs.recorder.notices import Notices, why
 from tracecraft.runs.recorder.scribe import Mark
 from tracecraft.runs.recorder.spool import Header
 from tracecraft.runs.recorder.writing import Writing
@@ -36,6 +36,8 @@ CLOSING = 10.0
 """Seconds that closing waits for the store, unless told otherwise."""
 _STILL_AWAY = 2.0
 """The same for a store that was away before."""
+_ON_DISK = 0.5
+"""The same for the disk, at least."""
 _RELAY = "tracecraft.runs.recorder.relay"
 """Loaded only where a process forks that uses a bucket."""
 
@@ -54,7 +56,7 @@ class Recorder:
         self._beginning = threading.RLock()
         self._writing = Writing(project, header, self._notices, forked=False)
         self._writing.introduce(via, agent)
-        _open.add(self)
+        _remember(self)
 
     @classmethod
     def open(
@@ -85,12 +87,15 @@ class Recorder:
 
     def log(self, line: Known) -> None:
         """Record a line, in microseconds. Never raises. The line gets its number later: `id` is not looked at."""
-        if self._forked:
-            self._begin_in_child()
-        if line.id:
-            line.id = 0
-        if not self._writing.scribe.put(encoded(line)):
-            self._notices.say("late", f"the run {self.run} has ended: what is logged into it now is not recorded")
+        try:
+            if self._forked:
+                self._begin_in_child()
+            if line.id:
+                line.id = 0
+            if not self._writing.scribe.put(encoded(line)):
+                self._notices.say("late", f"the run {self.run} has ended: what is logged into it now is not recorded")
+        except Exception as error:  # whatever it is, the work that is recorded is worth more
+            self._notices.say("line", f"a line of the run {self.run} could not be recorded: {why(error)}")
 
     def log_artifact(
         self, name: str, path: str | os.PathLike[str], *, at: float = 0.0, agent: str = "", span: str = ""
@@ -113,6 +118,11 @@ class Recorder:
         self.log(line)
         return line
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self._writing.courier.finished
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until the store has everything that was logged before; False when the time is over first."""
         if self._forked:
@@ -133,14 +143,23 @@ class Recorder:
         if self._forked:
             return True
         writing, courier = self._writing, self._writing.courier
-        if writing.end is None:
-            writing.end = Mark(end=True, meta=meta)
-            writing.scribe.mark(writing.end)
-        if not courier.finished and writing.end.wait(min(timeout, _STILL_AWAY) if courier.away else timeout):
-            writing.end.release()  # for whoever closes again
+        end = self._end(meta)
+        deadline = clock.Deadline(min(timeout, _STILL_AWAY) if courier.away else timeout)
+        writing.scribe.join(max(deadline.left or 0.0, _ON_DISK))
+        if not courier.finished and end.wait(deadline.left):
+            end.release()  # for whoever closes again
         if not courier.finished:
             self._notices.say("away", f"what {self.run} recorded waits in {writing.spool.path}: the store is slow")
         return courier.finished and not courier.left
+
+    def _end(self, meta: RunMeta | None = None) -> Mark:
+        """Mark the end, unless that was done before."""
+        writing = self._writing
+        if writing.end is None:
+            end = Mark(end=True, meta=meta)
+            writing.scribe.mark(end)
+            writing.end = end  # not before: a signal handler that closes, too, must find none that is not on its way
+        return writing.end
 
     def _begin_in_child(self) -> None:
         with self._beginning:
@@ -161,7 +180,13 @@ class Recorder:
         self._writing.spool.abandon()
 
 
-_open: weakref.WeakSet[Recorder] = weakref.WeakSet()
+_open: list[Recorder] = []
+"""Those that may have something to send still."""
+
+
+def _remember(recorder: Recorder) -> None:
+    _open[:] = [known for known in _open if not known.is_finished]
+    _open.append(recorder)
 
 
 def _in_parent() -> None:
@@ -176,14 +201,18 @@ def _in_parent() -> None:
 def _in_child() -> None:
     if (relay := sys.modules.get(_RELAY)) is not None:
         relay.forget()
-    for recorder in list(_open):
+    for recorder in _open:
         recorder._leave_to_parent()
 
 
 def _at_exit() -> None:
     """What was not closed is on disk, and sent if the store is quick; that the process ends does not end the run."""
-    for recorder in list(_open):
-        recorder.close(_STILL_AWAY)
+    deadline = clock.Deadline(_STILL_AWAY)
+    for recorder in _open:
+        if not recorder._forked:
+            recorder._end()
+    for recorder in _open:
+        recorder.close(deadline.left or 0.0)
     if (relay := sys.modules.get(_RELAY)) is not None:
         relay.catch_up(_STILL_AWAY)
 

@@ -18,8 +18,8 @@ from tracecraft.runs.meta import RunMeta
 from tracecraft.runs.recorder.encoding import encoded, numbered
 from tracecraft.runs.recorder.spool import Control, Spool, control_line
 
-LINGER = 0.1
-"""Seconds that lines wait in memory for more."""
+LINGER = 0.05
+"""Seconds that lines wait in memory for more. With `CUT_EVERY` of the sender it makes half a second."""
 MOST_WAITING = 4 << 20
 """Bytes in the queue above which callers let the scribe catch up."""
 MOST_HELD = 32 << 20
@@ -71,6 +71,16 @@ class Wakeup:
                 return rung
 
 
+def start_thread(work: Callable[[], None], name: str) -> threading.Thread | None:
+    """A thread that does not keep the process from ending; None where none can be started, as when it is ending."""
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
+    return thread
+
+
 class Scribe:
     """`on_mark` hears of every mark whose lines are written, `on_lines` that there is something to send."""
 
@@ -87,7 +97,9 @@ class Scribe:
         self._lost = 0
         self._losing = threading.RLock()
         self._ended: Mark | None = None
-        threading.Thread(target=self._run, name="tracecraft-scribe", daemon=True).start()
+        self._thread = start_thread(self._run, "tracecraft-scribe")
+        if self._thread is None:
+            self._ended = Mark(end=True)
 
     def put(self, data: bytes) -> bool:
         """Take an encoded line. False where it was dropped because the writer had ended before."""
@@ -105,6 +117,13 @@ class Scribe:
     def mark(self, mark: Mark) -> None:
         self._queue.append(mark)
         self._wakeup.ring(urgent=True)
+        if self._ended is not None and self._take_back(mark):
+            self._pass_on(mark)
+
+    def join(self, seconds: float) -> None:
+        """After a mark that ends: wait until everything is on disk, at most so long."""
+        if self._thread is not None:
+            self._thread.join(seconds)
 
     def _has_room(self) -> bool:
         """Let the scribe catch up, unless it did not lately: a disk that hangs is no reason to hang."""
@@ -116,13 +135,17 @@ class Scribe:
             time.sleep(0.001)
         return self._waiting <= MOST_WAITING
 
-    def _take_back(self, data: bytes) -> bool:
-        """Whether a line that came with the end was not written any more."""
+    def _take_back(self, item: bytes | Mark) -> bool:
+        """Whether something that came with the end was not taken any more."""
         try:
-            self._queue.remove(data)
-        except ValueError:
+            self._queue.remove(item)
+        except (ValueError, IndexError):  # it was taken, or something is being taken just now
             return False
         return True
+
+    def _pass_on(self, mark: Mark) -> None:
+        mark.line = self._number
+        self._on_mark(mark)
 
     def _run(self) -> None:
         while self._ended is None:
@@ -144,15 +167,13 @@ class Scribe:
             if lines or self._spool.held_bytes:
                 self._spool.append(b"".join(lines))
             if mark is not None and not mark.end:
-                mark.line = self._number
-                self._on_mark(mark)
+                self._pass_on(mark)
             if not lines and mark is None:
                 self._waiting = 0
                 break
         if ending is not None:
             self._spool.append(control_line(Control(end=True, meta=ending.meta)))
-            ending.line = self._number
-            self._on_mark(ending)
+            self._pass_on(ending)
         self._on_lines()
 
     def _may_take(self) -> bool:
@@ -180,7 +201,7 @@ class Scribe:
         while self._queue:
             item = self._queue.popleft()
             if isinstance(item, Mark):
-                self._on_mark(item)
+                self._pass_on(item)
             else:
                 lines.append(self._numbered(item))
         return lines

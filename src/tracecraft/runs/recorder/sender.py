@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tracecraft import clock
 from tracecraft.errors import StoreError
+from tracecraft.runs.compacting import compact_when_ended
 from tracecraft.runs.log import decode
 from tracecraft.runs.meta import BEAT_EVERY, RunMeta
 from tracecraft.runs.recorder.record import Entry, RunRecord
@@ -23,7 +24,7 @@ from tracecraft.runs.summary import Summing
 if TYPE_CHECKING:
     from tracecraft.project import Project
 
-CUT_EVERY = 0.5
+CUT_EVERY = 0.45
 """Seconds between two fragments, at least, unless a full one waits."""
 GATHERED = 64
 """Small fragments that become one."""
@@ -101,6 +102,7 @@ class Sender:
             self._record.end(ending)
         self._entry.write(self._record.meta, self._summing.summary, ended=True)
         self._delete_replaced()
+        compact_when_ended(self._project, self._header.writer)
 
     @property
     def cut_in(self) -> float:

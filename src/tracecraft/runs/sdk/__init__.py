@@ -13,7 +13,7 @@ from tracecraft.errors import UsageError
 from tracecraft.project import Project
 from tracecraft.runs.recorder.recovery import recover_in_background
 from tracecraft.runs.sdk.agent import RunAgent, SharedMemory
-from tracecraft.runs.sdk.context import follow_threads, leave_threads_alone
+from tracecraft.runs.sdk.context import follow_threads, leave_threads_alone, within_now
 from tracecraft.runs.sdk.decorator import step
 from tracecraft.runs.sdk.running import Run
 from tracecraft.runs.sdk.setting import Setting, make_setting
@@ -74,7 +74,9 @@ def run(
     """
     setting = setting_in_force()
     if agent:
-        setting = setting._replace(project=setting.project.seen_by(layout.name("agent", agent)))
+        project = setting.project.seen_by(layout.name("agent", agent))
+        project.within = within_now
+        setting = setting._replace(project=project)
     if resume:
         if name or group or parent:
             raise UsageError("a run that is resumed has its name, group and parent", hint="tracecraft.run(resume=ID)")

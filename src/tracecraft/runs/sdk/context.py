@@ -90,6 +90,12 @@ surroundings = Surroundings()
 os.register_at_fork(after_in_child=surroundings.after_fork)
 
 
+def within_now() -> Within:
+    """The run and span that the code is in, in this process or by inheritance. Raises UsageError for what is no run."""
+    place = here.get()
+    return Within(place.run.id, place.span) if place is not None else surroundings.inherited()
+
+
 _start: Any = None
 _submit: Any = None
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from tracecraft import clock
 from tracecraft.runs.sdk.span import failed, status_after, told
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _AT_EXIT = 10.0
 _BY_SIGNAL = 5.0
+_MOMENT = 0.2
 """Seconds that a process which was told to end gives the store; what is left is sent by the next one."""
 
 
@@ -60,11 +62,10 @@ class OpenRuns:
     def _at_exit(self) -> None:
         """The process ends. Whether by an exception that nobody caught, the interpreter remembers."""
         error: BaseException | None = getattr(sys, "last_value", None)
-        runs = self.own
+        runs = list(self._runs)
         for run in reversed(runs):
             run._end(status_after(error), told(error) if failed(error) else "")
-        for run in runs:
-            run._close(_AT_EXIT)
+        _close(runs, _AT_EXIT)
 
     def _heed_multiprocessing(self) -> None:
         """Its processes, unless spawned, end without the interpreter's own farewell."""
@@ -88,13 +89,20 @@ class OpenRuns:
             self._handles_sigterm = False
 
     def _on_sigterm(self, number: int, _frame: FrameType | None) -> None:
-        runs = self.own
+        # Those of a process that forked this one go on; but what this one recorded of them must not be lost.
+        runs = list(self._runs)
         for run in reversed(runs):
             run._end("failed", "SIGTERM")
-        for run in runs:
-            run._close(_BY_SIGNAL)
+        _close(runs, _BY_SIGNAL)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+
+
+def _close(runs: list[Run], seconds: float) -> None:
+    """Wait for the store so long for all of them together; each gets a moment in any case."""
+    deadline = clock.Deadline(seconds)
+    for run in runs:
+        run._close(max(deadline.left or 0.0, _MOMENT))
 
 
 open_runs = OpenRuns()

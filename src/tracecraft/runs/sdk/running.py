@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tracecraft import clock
-from tracecraft.currentrun import Within
 from tracecraft.errors import UsageError
 from tracecraft.runs.meta import ENDED, RunMeta, Status
 from tracecraft.runs.recorder import Recorder
@@ -152,9 +151,6 @@ class Run(Recording):
     def _whereabouts(self) -> tuple[str, str]:
         place = here.get()
         return (place.agent, place.span) if place is not None and place.run is self else ("", self._outer_span)
-
-    def _within(self) -> Within:
-        return Within(self.id, self._whereabouts()[1])
 
     def _tell(self, kind: str, text: str) -> None:
         self._notices.say(kind, text)

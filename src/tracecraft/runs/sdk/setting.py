@@ -10,7 +10,7 @@ from tracecraft import config
 from tracecraft.errors import UsageError
 from tracecraft.localstate import make_own_folder
 from tracecraft.project import Project
-from tracecraft.runs.sdk.context import surroundings
+from tracecraft.runs.sdk.context import within_now
 
 
 class Setting(NamedTuple):
@@ -32,9 +32,10 @@ def make_setting(*, store: str | None, project: str | None, agent: str | None, r
         _make_own_folder()
     settings = config.resolve(store=store, project=project, agent=agent)
     opened = Project.from_settings(settings)
-    opened.inherited = surroundings.inherited()
-    variables = {"TRACECRAFT_PROJECT": settings.project} if project else {}
-    if store:
+    opened.within = within_now
+    variables = {"TRACECRAFT_PROJECT": settings.project}
+    if not settings.address.secret_key:
+        # Where the settings file has keys too, children must find them there.
         variables["TRACECRAFT_STORE"] = settings.address.url
     return Setting(opened, variables, redact)
 

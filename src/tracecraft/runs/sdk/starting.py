@@ -13,7 +13,7 @@ from tracecraft.runs.beginning import checked_name, new_run_id, resumed
 from tracecraft.runs.meta import RunMeta
 from tracecraft.runs.recorder import Recorder
 from tracecraft.runs.recorder.capture import capture
-from tracecraft.runs.sdk.context import here, surroundings
+from tracecraft.runs.sdk.context import here, surroundings, within_now
 from tracecraft.runs.sdk.ending import open_runs
 from tracecraft.runs.sdk.recording import params_line, tags_line
 from tracecraft.runs.sdk.running import Run
@@ -37,7 +37,7 @@ def start(
         started_at=clock.now(),
         agent=setting.project.agent if setting.project.has_agent else "",
         group=checked_name("group", group) if group else "",
-        parent=_outer() if parent is None else layout.segment("run", parent) if parent else "",
+        parent=within_now().run if parent is None else layout.segment("run", parent) if parent else "",
         captured=capture(),
     )
     return _begun(Run(setting, meta, _recorder(setting, meta.run, meta)), lines)
@@ -78,12 +78,6 @@ def current_run() -> Run | None:
     except UsageError:
         return None
     return _join(inherited.run, inherited.span) if inherited.run else None
-
-
-def _outer() -> str:
-    """The run in which a new one is nested; empty where there is none."""
-    place = here.get()
-    return place.run.id if place is not None else surroundings.inherited().run
 
 
 def _join(run: str, span: str) -> Run:

@@ -44,6 +44,7 @@ _SLACK = 5.0
 
 class ClaudeCode(LineHarness):
     name = "claude-code"
+    skimmed = claude_records.Skimmed
 
     def discover(self, machine: Machine, cwd: Path | None = None) -> Iterator[Found]:
         for folder in _folders(machine, cwd):

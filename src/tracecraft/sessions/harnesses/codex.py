@@ -33,6 +33,7 @@ _LONGEST_FIRST_LINE = 1 << 20
 
 class Codex(LineHarness):
     name = "codex"
+    skimmed = codex_records.Skimmed
 
     def discover(self, machine: Machine, cwd: Path | None = None) -> Iterator[Found]:
         """The sessions, those begun last first. A file that is there twice is the one that is not compressed."""

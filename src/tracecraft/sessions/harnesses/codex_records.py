@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypedDict
 
 from tracecraft.sessions.fields import count, record, records, text
 from tracecraft.sessions.lines import parse
@@ -26,6 +26,67 @@ _TOOLS = {"local_shell_call": "local_shell", "tool_search_call": "tool_search", 
 _TOOLS |= {"web_search_call": "web_search"}
 _RESULTS = ("function_call_output", "custom_tool_call_output", "local_shell_call_output", "tool_search_output")
 _CALLS = ("function_call", "custom_tool_call", *_TOOLS)
+
+
+class _Part(TypedDict, total=False):
+    type: Any
+    text: Any
+
+
+class _Git(TypedDict, total=False):
+    branch: Any
+
+
+class _Mode(TypedDict, total=False):
+    model: Any
+
+
+class _Settings(TypedDict, total=False):
+    cwd: Any
+    model: Any
+    collaboration_mode: _Mode | None
+
+
+class _Info(TypedDict, total=False):
+    total_token_usage: Any
+
+
+class _Payload(TypedDict, total=False):
+    type: Any
+    id: Any
+    session_id: Any
+    thread_id: Any
+    turn_id: Any
+    response_id: Any
+    forked_from_id: Any
+    parent_thread_id: Any
+    source: Any
+    cwd: Any
+    git: _Git | None
+    cli_version: Any
+    model: Any
+    collaboration_mode: _Mode | None
+    role: Any
+    content: str | list[_Part] | _Part | None
+    summary: str | list[_Part] | _Part | None
+    internal_chat_message_metadata_passthrough: Any
+    name: Any
+    namespace: Any
+    output: Any
+    info: _Info | None
+    usage: Any
+    thread_settings: _Settings
+    thread_name: Any
+    message: Any
+    reason: Any
+
+
+class Skimmed(TypedDict, total=False):
+    """What statistics need of a record: neither inputs of tools nor the history that a compaction leaves."""
+
+    type: Any
+    timestamp: Any
+    payload: _Payload
 
 
 def normalise(found: dict[str, Any]) -> Iterator[Entry]:

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from tracecraft import clock
-from tracecraft.sessions.fields import records, text
+from tracecraft.sessions.fields import text
 from tracecraft.sessions.harness import Machine
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_TIME = re.compile(r"\d\d\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _LARGEST = 2**53
 """The largest number that every reader of JSON keeps exactly."""
 
@@ -52,7 +52,8 @@ def json_in(value: Any) -> Any:
 def parts_text(content: Any, kinds: tuple[str, ...] = ("text",)) -> str:
     """The text of a message whose content is one, or a list of parts of which some are."""
     if isinstance(content, list):
-        return "\n".join(text(part.get("text")) for part in records(content) if part.get("type") in kinds)
+        parts = [part for part in content if isinstance(part, dict) and part.get("type") in kinds]
+        return "\n".join([text(part.get("text")) for part in parts])
     return text(content)
 
 

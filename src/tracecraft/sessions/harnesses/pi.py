@@ -19,6 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,250}\.jsonl")
 
 class Pi(LineHarness):
     name = "pi"
+    skimmed = pi_events.Skimmed
 
     def discover(self, machine: Machine, cwd: Path | None = None) -> Iterator[Found]:
         for path in sorted(_home(machine).glob("sessions/*/*.jsonl")):

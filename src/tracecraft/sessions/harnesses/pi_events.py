@@ -2,13 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypedDict
 
 from tracecraft.sessions import fields
 from tracecraft.sessions.harnesses import common
 from tracecraft.sessions.message import About, Entry, Message, Spent, ToolCall, Usage
+
+_NOTHING = Usage()
+_FAR = 1 << 47  # milliseconds since 1970, some thousand years
+
+
+class _Block(TypedDict, total=False):
+    type: Any
+    text: Any
+    thinking: Any
+    name: Any
+
+
+class _Cost(TypedDict, total=False):
+    total: Any
+
+
+class _Tokens(TypedDict, total=False):
+    input: Any
+    output: Any
+    cacheRead: Any
+    cacheWrite: Any
+    reasoning: Any
+    reasoningTokens: Any
+    cost: _Cost | None
+
+
+class _Said(TypedDict, total=False):
+    role: Any
+    timestamp: Any
+    content: str | list[_Block] | None
+    summary: Any
+    command: Any
+    exitCode: Any
+    isError: Any
+    model: Any
+    errorMessage: Any
+    usage: _Tokens | None
+
+
+class Skimmed(TypedDict, total=False):
+    """What statistics need of an event: neither arguments of calls nor details of results."""
+
+    type: Any
+    id: Any
+    timestamp: Any
+    message: _Said
+    cwd: Any
+    modelId: Any
+    version: Any
+    parentSession: Any
+    name: Any
+    summary: Any
+    content: str | list[_Block] | None
 
 
 def normalise(record: dict[str, Any]) -> Iterable[Entry]:
@@ -16,7 +69,7 @@ def normalise(record: dict[str, Any]) -> Iterable[Entry]:
     kind = record.get("type")
     at = common.moment(record.get("timestamp"))
     if kind == "message":
-        return _message(record, fields.record(record, "message"), at)
+        return _message(record, fields.record(record.get("message")), at)
     if kind == "session":
         return [_session(record, at)]
     if kind == "model_change":
@@ -46,69 +99,87 @@ def session_in(path: str) -> str:
     return PurePosixPath(path).stem.rpartition("_")[2]
 
 
-def _message(record: dict[str, Any], message: dict[str, Any], at: str) -> Iterator[Entry]:
+def _message(record: dict[str, Any], message: dict[str, Any], at: str) -> Iterable[Entry]:
     role = message.get("role")
     at = at or common.moment(message.get("timestamp"))
     if role == "assistant":
-        yield from _assistant(record, message, at)
-    elif role in ("user", "system"):
-        yield Message(role, common.parts_text(message.get("content")), at=at)
-    elif role == "toolResult":
-        yield Message(
-            "tool",
-            common.parts_text(message.get("content")),
-            answers=fields.text(message.get("toolCallId")),
-            tool=fields.text(message.get("toolName")),
-            failed=message.get("isError") is True,
-            at=at,
-        )
-    elif role == "bashExecution":
-        yield Message("user", f"! {fields.text(message.get('command'))}", at=at)
+        return _assistant(record, message, at)
+    if role in ("user", "system"):
+        return [Message(role, common.parts_text(message.get("content")), at=at)]
+    if role == "toolResult":
+        return [_result(message, at)]
+    if role == "bashExecution":
         failed = message.get("exitCode") not in (None, 0)
-        yield Message("tool", fields.text(message.get("output")), tool="bash", failed=failed, at=at)
-    elif role in ("custom", "hookMessage"):
-        yield from _injected(common.parts_text(message.get("content")), at)
-    elif role in ("branchSummary", "compactionSummary"):
-        yield from _injected(fields.text(message.get("summary")), at)
+        return [
+            Message("user", f"! {fields.text(message.get('command'))}", at=at),
+            Message("tool", fields.text(message.get("output")), tool="bash", failed=failed, at=at),
+        ]
+    if role in ("custom", "hookMessage"):
+        return _injected(common.parts_text(message.get("content")), at)
+    if role in ("branchSummary", "compactionSummary"):
+        return _injected(fields.text(message.get("summary")), at)
+    return ()
 
 
-def _assistant(record: dict[str, Any], message: dict[str, Any], at: str) -> Iterator[Entry]:
+def _result(message: dict[str, Any], at: str) -> Message:
+    return Message(
+        "tool",
+        common.parts_text(message.get("content")),
+        answers=fields.text(message.get("toolCallId")),
+        tool=fields.text(message.get("toolName")),
+        failed=message.get("isError") is True,
+        at=at,
+    )
+
+
+def _assistant(record: dict[str, Any], message: dict[str, Any], at: str) -> list[Entry]:
     """An answer without any content is that of a call that failed or was stopped."""
     content = message.get("content")
-    blocks = fields.records(content)
     model = fields.text(message.get("model"))
-    said = common.parts_text(content)
-    thinking = "\n".join(fields.text(block.get("thinking")) for block in blocks if block.get("type") == "thinking")
-    calls = tuple(
-        ToolCall(fields.text(block.get("id")), fields.text(block.get("name")), block.get("arguments"))
-        for block in blocks
-        if block.get("type") == "toolCall"
-    )
+    texts, thoughts, calls = [], [], []
+    for block in fields.records(content):
+        kind = block.get("type")
+        if kind == "text":
+            texts.append(fields.text(block.get("text")))
+        elif kind == "toolCall":
+            calls.append(_call(block))
+        elif kind == "thinking":
+            thoughts.append(fields.text(block.get("thinking")))
+    said, thinking = fields.text(content) or "\n".join(texts), "\n".join(thoughts)
+    told: list[Entry] = []
     if said or thinking or calls:
-        yield Message("assistant", said, thinking, calls, model=model, at=at)
+        told.append(Message("assistant", said, thinking, tuple(calls), model=model, at=at))
     if error := fields.text(message.get("errorMessage")):
-        yield Message("system", error, at=at)
-    yield from _spent(_key(record, message), fields.record(message, "usage"), model, at)
+        told.append(Message("system", error, at=at))
+    tokens = _usage(usage := fields.record(message.get("usage")))
+    if tokens != _NOTHING:
+        cost = fields.dollars(fields.record(usage.get("cost")).get("total"))
+        told.append(Spent(_key(record, message), tokens, model, cost, at=at))
+    return told
+
+
+def _call(block: dict[str, Any]) -> ToolCall:
+    return ToolCall(fields.text(block.get("id")), fields.text(block.get("name")), block.get("arguments"))
 
 
 def _key(record: dict[str, Any], message: dict[str, Any]) -> str:
     """Events of the oldest files have no id, only times; the ids that providers give to answers are not all unique."""
     if identity := fields.text(record.get("id")):
         return identity
-    return f"{fields.text(record.get('timestamp'))} {common.moment(message.get('timestamp'))}"
+    told = message.get("timestamp")
+    is_time = type(told) is int and 0 < told < _FAR
+    return f"{fields.text(record.get('timestamp'))} {told if is_time else common.moment(told)}"
 
 
-def _spent(key: str, usage: dict[str, Any], model: str, at: str) -> Iterator[Entry]:
+def _usage(usage: dict[str, Any]) -> Usage:
     """Pi's `input` is what came from no cache, its `output` has the reasoning in it."""
-    tokens = Usage(
+    return Usage(
         input=fields.count(usage.get("input")),
         output=fields.count(usage.get("output")),
         cache_read=fields.count(usage.get("cacheRead")),
         cache_write=fields.count(usage.get("cacheWrite")),
         reasoning=fields.count(usage.get("reasoningTokens", usage.get("reasoning"))),
     )
-    if tokens != Usage():
-        yield Spent(key, tokens, model, fields.dollars(fields.record(usage, "cost").get("total")), at=at)
 
 
 def _injected(said: str, at: str) -> Iterable[Entry]:
