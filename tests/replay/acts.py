@@ -142,4 +142,4 @@ ACTS: dict[str, Callable[[Project, Act, Path], object]] = {
 
 numbers = st.integers(0, 30)
 acts = st.builds(Act, st.sampled_from(AGENTS), st.sampled_from(sorted(ACTS)), numbers, numbers)
-histories = st.lists(acts, min_size=1, max_size=40)
+histories = st.lists(acts, min_size=15, max_size=50)

@@ -45,7 +45,7 @@ def played(kind: str, history: Sequence[Act]) -> Iterator[dict[str, Project]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(history=histories)
 def test_the_fold_of_all_events_is_what_the_store_holds(kind: str, history: list[Act]) -> None:
     with played(kind, history) as projects:

@@ -82,6 +82,8 @@ def test_all_that_can_be_recorded(world: World) -> None:
                 ann.log_usage({"prompt_tokens": 10, "completion_tokens": 2, "prompt_tokens_details": cached})
                 ann.log_usage(model="m-2", input=5, output=1, cost=0.5)
                 ann.log_usage(object())
+                with ann.step("in a step") as step:
+                    step.log_usage(input=1, output=1)
             assert run.flush()
         assert run.end()
     """
@@ -100,9 +102,10 @@ def test_all_that_can_be_recorded(world: World) -> None:
     ]
     assert [(line.add, line.remove) for line in found.of(log.Tags)] == [(["t1", "t2"], []), ([], ["t2"])]
     assert [line.text for line in found.of(log.Note)] == ["fine"]
-    first, second = found.of(log.Usage)
+    first, second, third = found.of(log.Usage)
     assert (first.agent, first.model, first.input, first.cache_read) == ("ann", "m-1", 10, 4)
     assert (second.model, second.input, second.cost) == ("m-2", 5, 0.5)
+    assert third.model == "m-1"
     folder, file = found.of(log.Artifact)
     sha = hashlib.sha256(b"same").hexdigest()
     assert (folder.name, folder.files) == ("out", [("a.txt", sha, 4)])

@@ -13,7 +13,7 @@ import msgspec
 
 from tracecraft.claims import TERMINAL
 from tracecraft.replay.ordering import messages_of
-from tracecraft.replay.state import Change, State, held_by, receipt
+from tracecraft.replay.state import Change, State, receipt
 
 if TYPE_CHECKING:
     from tracecraft.replay.facts import Fact
@@ -61,8 +61,8 @@ def _registered(state: State, fact: Fact) -> Folded:
 
 def _agent(state: State, agent: str, *, takes: str = "", leaves: str = "") -> Change:
     """An agent with the steps that it holds once it has taken or left one."""
-    steps = {*held_by(state, agent), takes} - {leaves, ""}
-    return "agents", agent, {"steps": sorted(steps | ({takes} if takes else set()))}
+    held = state["agents"].get(agent, {}).get("steps", [])
+    return "agents", agent, {"steps": sorted({*held, takes} - {leaves, ""})}
 
 
 def _collected(state: State, fact: Fact) -> Folded:

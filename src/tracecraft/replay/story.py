@@ -78,13 +78,13 @@ def _events(history: History, run: str, since: float | None, until: float | None
             continue
         changes = [*hidden.values(), *turn.changes]
         hidden.clear()
-        shown.append(msgspec.structs.replace(tell(fact, last), changes=changes))
+        shown.append(msgspec.structs.replace(tell(fact, last), changes=tuple(changes)))
         shown += [_gap(gap, last) for gap in turn.gaps]
     if not run and until is None:
         shown += [_gap(gap, last) for gap in history.gaps]
         if shown:
-            changes = [*shown[-1].changes, *history.corrections]
-            shown[-1] = msgspec.structs.replace(shown[-1], changes=changes)
+            whole = (*shown[-1].changes, *history.corrections)
+            shown[-1] = msgspec.structs.replace(shown[-1], changes=whole)
     return _with_ends(shown), base
 
 

@@ -43,7 +43,8 @@ class RunAgent(Step):
 
     def step(self, name: str, kind: str = "step", *, model: str = "") -> Step:
         """A step of this agent: in the step that the code is in, else in the agent itself."""
-        return Step(self._run, name, kind, agent=self.agent, parent=self._run._enclosing_step() or self.id, model=model)
+        within = self._run._enclosing_step() or self.id
+        return Step(self._run, name, kind, agent=self.agent, parent=within, model=model or self._model)
 
     def end(self, status: SpanStatus = "ok", error: str = "") -> None:
         """End it, where there is no `with` block that does. Doing it twice is fine."""
