@@ -14,7 +14,7 @@ import pytest
 
 from tests.runs.programs import only_run, runs
 from tests.support.processes import wait_until
-from tests.support.proxy import Proxy
+from tests.support.proxy import Match, Proxy
 from tests.support.s3 import make_bucket
 from tests.support.servers import Endpoint
 from tests.support.world import World, finish
@@ -197,6 +197,18 @@ def test_what_a_command_does_is_part_of_its_run(folder_world: World) -> None:
     assert found["job"].metrics == {"m": 1}
     assert [line.text for line in found["job"].of(log.Note)] == ["hello"]
     assert found["inner"].meta.parent == found["job"].meta.run
+
+
+def test_a_command_may_record_before_its_run_is_in_the_store(through_proxy: tuple[World, Proxy]) -> None:
+    world, proxy = through_proxy
+    asked = Match("GET", key="/meta.json")
+
+    def until_it_was_asked_for() -> None:
+        assert wait_until(lambda: sum(map(asked, proxy.requests)) > 3, seconds=60)
+
+    proxy.on_request(1, until_it_was_asked_for, Match("PUT", key="/meta.json"), at="forwarded")
+    world.run("a", "run", "exec", "job", "--", sys.executable, "-m", "tracecraft", "run", "note", "hi")
+    assert [line.text for line in only_run(world).of(log.Note)] == ["hi"]
 
 
 def test_a_command_that_cannot_be_run_is_no_run(folder_world: World) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 200
 _LONGEST_SLUG = 40
 _ROUNDS = 20
+_COMES_WITHIN = 10.0
 
 
 def new_run_id(name: str) -> str:
@@ -36,8 +37,17 @@ def checked_name(what: str, text: str) -> str:
 
 
 def present(project: Project, run: str) -> Stored[RunMeta]:
-    """The record of a run that is there. Raises Missing, WrongState for a deleted one."""
-    found = read(project.store, project.layout.run_meta(run), RunMeta)
+    """The record of a run that is there. Raises Missing, WrongState for a deleted one.
+
+    The process that started this one within a run makes the run's record behind its own back. So the record may come
+    a moment after its child asks for it, and is waited for.
+    """
+    key = project.layout.run_meta(run)
+    found = read(project.store, key, RunMeta)
+    patience, pace = clock.Deadline(_COMES_WITHIN), clock.Pace(0.05, 0.5)
+    while found is None and run == project.inherited.run and not patience.passed:
+        pace.sleep(patience.left)
+        found = read(project.store, key, RunMeta)
     if found is None:
         raise Missing(f"no run {run}", hint="tracecraft run list", run=run)
     if found.record.deleted_at:
