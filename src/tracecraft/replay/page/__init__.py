@@ -24,7 +24,17 @@ from tracecraft.replay.happening import Happening, excerpt
 from tracecraft.replay.state import Change
 from tracecraft.replay.story import Story
 
-SCRIPTS = ("story.js", "state.js", "view.js", "marks.js", "timeline.js", "overview.js", "panels.js", "main.js")
+SCRIPTS = (
+    "story.js",
+    "state.js",
+    "view.js",
+    "marks.js",
+    "crowds.js",
+    "timeline.js",
+    "overview.js",
+    "panels.js",
+    "main.js",
+)
 """The parts of the script, in order; they become one."""
 
 # What could end the block or mean something to a parser of HTML or of old JavaScript.
