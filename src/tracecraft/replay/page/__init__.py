@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import os
 import re
 from collections.abc import Mapping
 from importlib.resources import files
@@ -23,6 +22,7 @@ from tracecraft.errors import TracecraftError
 from tracecraft.replay.happening import Happening, excerpt
 from tracecraft.replay.state import Change
 from tracecraft.replay.story import Story
+from tracecraft.wholefile import save
 
 SCRIPTS = (
     "story.js",
@@ -45,17 +45,12 @@ _MARKER = re.compile(r"\{\{ (\w+) \}\}")
 
 def write_page(story: Story, path: Path) -> int:
     """Write the page, whole or not at all, and return its bytes. Raises TracecraftError where it cannot be written."""
-    data = make_page(story).encode()
-    temporary = path.absolute().parent / f".{path.name[:100]}.{os.urandom(4).hex()}.part"
     try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        return save(path, [make_page(story).encode()])
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise TracecraftError(
             f"cannot write {path}: {error.strerror}", hint="choose another file with --html"
         ) from None
-    return len(data)
 
 
 def make_page(story: Story) -> str:
