@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from tracecraft.errors import NotFound
 from tracecraft.events import Event
 from tracecraft.records import decode_many
 from tracecraft.segments import MOST_BYTES, MOST_EVENTS, day_of
-from tracecraft.store import Info, get_many
+from tracecraft.store import Info, delete_many, get_many
 from tracecraft.tally import Tally
 
 if TYPE_CHECKING:
@@ -151,7 +150,7 @@ class _Folding:
             )
             self._tally.counts["segments"] += 1
             self._tally.requests += 2
-        project.store.together([partial(project.store.delete, info.key) for info in day.objects])
+        delete_many(project.store, [info.key for info in day.objects])
         self._tally.requests += len(day.objects)
         for info in day.objects:
             self._tally.add(info)

@@ -16,7 +16,7 @@ from tracecraft import clock, layout
 from tracecraft.errors import BrokenRecord, Conflict, Missing, NotFound, Unreachable, UsageError
 from tracecraft.layout import BROADCAST
 from tracecraft.records import Record, Stored, Versioned, check_size, commit, encode, read, read_many
-from tracecraft.store import Info, both, put_many
+from tracecraft.store import Info, both, delete_many, put_many
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -204,7 +204,7 @@ class Mailbox:
         """Remove direct messages from this mailbox for good; broadcasts belong to everybody. Returns how many."""
         own = [letter for letter in letters if not letter.broadcast]
         store = self._project.store
-        store.together([partial(store.delete, letter.key) for letter in own])
+        delete_many(store, [letter.key for letter in own])
         items = (
             [
                 self._project.events.item(

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from tracecraft import layout
 from tracecraft.layout import BROADCAST
 from tracecraft.mailbox import Reader, passed
 from tracecraft.records import read_many
-from tracecraft.store import Info
+from tracecraft.store import Info, delete_many
 from tracecraft.tally import Tally
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def standing(mail: Mail, old: OldMail) -> list[Info]:
 
 def remove(project: Project, old: OldMail) -> None:
     for infos in (old.copies, old.messages, old.acks):
-        project.store.together([partial(project.store.delete, info.key) for info in infos])
+        delete_many(project.store, [info.key for info in infos])
 
 
 def _unread_by(mail: Mail, box: str, message: Info, about: Iterable[str]) -> list[str]:

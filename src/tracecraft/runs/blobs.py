@@ -27,7 +27,7 @@ from tracecraft.errors import NotFound
 from tracecraft.records import new_id, read_many
 from tracecraft.runs.index import read_index
 from tracecraft.runs.meta import RunMeta
-from tracecraft.store import both
+from tracecraft.store import both, delete_many
 from tracecraft.tally import Tally
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def tally_of(unused: Unused, files: Iterable[Info]) -> Tally:
 
 def collect(project: Project, unused: Unused) -> list[Info]:
     """Remove what is unused; returns the files that went. One that was taken into use since stays."""
-    _delete(project, [*unused.uses, *unused.marks])
+    delete_many(project.store, [*unused.uses, *unused.marks])
     gone: list[Info] = []
     chosen = list(unused.files.items())
     for start in range(0, len(chosen), _WAVE):
@@ -164,7 +164,3 @@ def _is_there(project: Project, sha256: str) -> bool:
 
 def _is_going(project: Project, sha256: str) -> bool:
     return next(iter(project.store.list(project.layout.blob_collectors(sha256))), None) is not None
-
-
-def _delete(project: Project, keys: Iterable[str]) -> None:
-    project.store.together([partial(project.store.delete, key) for key in keys])

@@ -19,7 +19,7 @@ import msgspec
 
 from tracecraft.errors import NotFound, StoreError
 from tracecraft.runs.index import IndexEntry, Loose, encode, newest, read_loose, read_segments, split
-from tracecraft.store import Info
+from tracecraft.store import Info, delete_many
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -89,15 +89,11 @@ def without_deleted(entries: Iterable[IndexEntry]) -> list[IndexEntry]:
     return [entry for entry in found if entry.head.deleted or entry.run not in deleted]
 
 
-def delete_keys(project: Project, keys: Iterable[str]) -> None:
-    project.store.together([partial(project.store.delete, key) for key in keys])
-
-
 def remove_loose(project: Project, found: Sequence[Loose]) -> int:
     """Delete loose entries that are in a segment now, but for those that were written again since they were read."""
     unchanged = project.store.together([partial(_is_as_read, project, one) for one in found])
     going = [one.info.key for one, same in zip(found, unchanged, strict=True) if same]
-    delete_keys(project, going)
+    delete_many(project.store, going)
     return len(going)
 
 
@@ -123,7 +119,7 @@ def _merge(project: Project, infos: Sequence[Info]) -> int:
     broken = {error.fields.get("key") for error in project.broken}
     whole = {key: entries for key, entries in read.items() if key not in broken}
     write_segments(project, without_deleted(entry for entries in whole.values() for entry in entries))
-    delete_keys(project, whole)
+    delete_many(project.store, whole)
     return len(whole)
 
 

@@ -15,12 +15,12 @@ from tracecraft import clock
 from tracecraft.errors import Conflict, Missing, WrongState
 from tracecraft.layout import is_segment
 from tracecraft.records import Stored, commit, read
-from tracecraft.runs.compacting import delete_keys
 from tracecraft.runs.fragments import Log
 from tracecraft.runs.index import OUTSIDE, IndexEntry, encode
 from tracecraft.runs.log import Artifact
 from tracecraft.runs.meta import RunMeta, head_of
 from tracecraft.runs.reading import status_now
+from tracecraft.store import delete_many
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -48,9 +48,9 @@ def delete_run(project: Project, run: str, *, force: bool = False) -> Deleted:
     entry = IndexEntry(run, OUTSIDE, 1, tombstone.deleted_at, True, head_of(tombstone))
     project.store.put(project.layout.run_entry(run, OUTSIDE), encode(entry))
     uses = _uses(project, run)
-    delete_keys(project, uses)
+    delete_many(project.store, uses)
     objects = [*_log_keys(project, run), *_entry_keys(project, run)]
-    delete_keys(project, objects)
+    delete_many(project.store, objects)
     return Deleted(run, before.record.name, len(objects), len(uses), bool(before.record.deleted_at))
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracecraft import clock
 from tracecraft.records import Stored
-from tracecraft.runs.compacting import delete_keys, remove_loose, write_segments
+from tracecraft.runs.compacting import remove_loose, write_segments
 from tracecraft.runs.fragments import Log
 from tracecraft.runs.index import OUTSIDE, IndexEntry, Loose, Name, newest, read_loose, read_segments, split
 from tracecraft.runs.meta import ENDED, STALE_AFTER, RunMeta, head_of
 from tracecraft.runs.summary import Summing
 from tracecraft.runs.times import seconds_of
+from tracecraft.store import delete_many
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -54,7 +55,7 @@ def reindex(project: Project) -> Reindexed:
     readable = {*before.living, *((found.entry.run, found.entry.writer) for found in before.silent)}
     broken = [info for info in loose if project.layout.run_entry_of(info.key) not in readable]
     gone = {info.key for info in [*segments, *broken]}
-    delete_keys(project, gone)
+    delete_many(project.store, gone)
     project.broken = [error for error in project.broken if error.fields.get("key") not in gone]
     deleted = sum(bool(found.record.deleted_at) for found in stored)
     return Reindexed(len(stored) - deleted, deleted, len(entries))

@@ -15,7 +15,8 @@ from tracecraft.errors import Conflict, Corrupt, StoreError
 from tracecraft.records import Stored, commit, read
 from tracecraft.sessions.manifest import Manifest, Part, part_key
 from tracecraft.sessions.parts import merge_parts
-from tracecraft.sessions.sweeping import delete_keys, sweep
+from tracecraft.sessions.sweeping import sweep
+from tracecraft.store import delete_many
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -69,10 +70,10 @@ def merge(project: Project, stored: Stored[Manifest], runs: Sequence[Run]) -> St
     try:
         stored = commit(project.store, stored.key, msgspec.structs.replace(manifest, parts=parts), stored)
     except Conflict:
-        delete_keys(project, _keys(project, manifest, made.values()))
+        delete_many(project.store, _keys(project, manifest, made.values()))
         raise
     with suppress(StoreError):
-        delete_keys(project, _keys(project, manifest, replaced.values()))
+        delete_many(project.store, _keys(project, manifest, replaced.values()))
     return stored
 
 

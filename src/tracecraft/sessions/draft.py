@@ -14,8 +14,8 @@ from tracecraft.records import Stored, commit
 from tracecraft.sessions.bookmarks import Bookmarks
 from tracecraft.sessions.harness import Source
 from tracecraft.sessions.manifest import Generation, Manifest, Origin, Part, counted
-from tracecraft.sessions.sweeping import delete_keys
 from tracecraft.sessions.telling import tell
+from tracecraft.store import delete_many
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -90,7 +90,7 @@ class Draft:
 
     def abandon(self) -> None:
         """Remove what was uploaded and certainly is not named."""
-        delete_keys(self._project, self._unnamed)
+        delete_many(self._project.store, self._unnamed)
         self._unnamed.clear()
 
     def _swap(self) -> Stored[Manifest]:

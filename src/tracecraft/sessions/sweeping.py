@@ -7,12 +7,12 @@ mirrorer uploads again under a new id.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracecraft.records import Stored, commit
 from tracecraft.sessions.manifest import Manifest, part_key
+from tracecraft.store import delete_many
 
 if TYPE_CHECKING:
     from tracecraft.layout import Layout
@@ -38,10 +38,5 @@ def sweep(project: Project, stored: Stored[Manifest]) -> tuple[Stored[Manifest],
     lost = sorted(set(listed) - named(project.layout, manifest))
     if lost:
         stored = commit(project.store, stored.key, manifest, stored)
-        delete_keys(project, lost)
+        delete_many(project.store, lost)
     return stored, lost
-
-
-def delete_keys(project: Project, keys: Iterable[str]) -> None:
-    """Delete objects in one wave."""
-    project.store.together([partial(project.store.delete, key) for key in keys])

@@ -14,9 +14,9 @@ from tracecraft.records import Stored, commit, read
 from tracecraft.sessions.compacting import compact
 from tracecraft.sessions.finding import check, is_there
 from tracecraft.sessions.manifest import Manifest
-from tracecraft.sessions.sweeping import delete_keys, part_keys
+from tracecraft.sessions.sweeping import part_keys
 from tracecraft.sessions.telling import tell
-from tracecraft.store import pause
+from tracecraft.store import delete_many, pause
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -56,7 +56,7 @@ def delete_session(project: Project, stored: Stored[Manifest], *, forget: bool =
         stored = changed(project, stored, lambda now: commit(project.store, now.key, _tombstone(now.record), now))
         tell(project, "session.delete", stored, "is deleted", *project.agents.beat_item())
     parts = part_keys(project, stored.record.harness, stored.record.session_id)
-    delete_keys(project, parts)
+    delete_many(project.store, parts)
     if forget:
         project.store.delete(stored.key)
     return len(parts)

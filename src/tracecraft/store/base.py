@@ -140,6 +140,11 @@ def put_many(store: Store, items: Iterable[tuple[str, bytes]]) -> Sequence[str]:
     return store.together([partial(store.put, key, data) for key, data in items])
 
 
+def delete_many(store: Store, keys: Iterable[str]) -> None:
+    """Remove objects in one wave; those that are not there are fine."""
+    store.together([partial(store.delete, key) for key in keys])
+
+
 def check_prefix(prefix: str) -> None:
     """Prefixes are folders: object stores that match by whole segments would silently find nothing otherwise."""
     if prefix and not prefix.endswith("/"):

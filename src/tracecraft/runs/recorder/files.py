@@ -22,6 +22,7 @@ from tracecraft.errors import UsageError
 from tracecraft.runs import blobs
 from tracecraft.runs.log import Artifact
 from tracecraft.runs.recorder.spool import make_folder
+from tracecraft.store.base import is_unicode
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -102,13 +103,5 @@ def _files_in(folder: Path) -> Iterator[Path]:
     for root, _, names in os.walk(folder):
         for name in names:
             path = Path(root, name)
-            if stat.S_ISREG(path.lstat().st_mode) and _is_unicode(str(path)):
+            if stat.S_ISREG(path.lstat().st_mode) and is_unicode(str(path)):
                 yield path
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -8,7 +8,6 @@ So do those before a large one. Whatever is written twice counts once, for reade
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tracecraft import clock
@@ -20,6 +19,7 @@ from tracecraft.runs.recorder.record import Entry, RunRecord
 from tracecraft.runs.recorder.redacting import Redaction
 from tracecraft.runs.recorder.spool import CONTROL, Batch, Header
 from tracecraft.runs.summary import Summing
+from tracecraft.store import delete_many
 
 if TYPE_CHECKING:
     from tracecraft.project import Project
@@ -165,7 +165,7 @@ class Sender:
         """Small fragments that a larger one repeats. Where that fails they are tried again, or stay and do no harm."""
         if self._replaced:
             with suppress(StoreError):
-                self._project.store.together([partial(self._project.store.delete, key) for key in self._replaced])
+                delete_many(self._project.store, self._replaced)
                 self._replaced = []
 
     def _key(self, fragment: Fragment) -> str:
